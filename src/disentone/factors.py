@@ -1,0 +1,222 @@
+"""The parameter space of a family of sounds: what may vary, in which units, over which values.
+
+A row of the space is one sound. It has *positions* (one integer per factor; fractions for continuous draws)
+and *values* (in the factors' units). The space is the Cartesian product of its factors in the order written,
+the last factor fastest, and is never listed in memory.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from disentone import hashing
+from disentone.shapes import Positions, Rows, Values
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One thing that varies between sounds.
+
+    Give one of: ``start, stop, step`` (both ends included), ``start, stop, count`` (with ``spacing`` lin or
+    log), ``values`` (any list of numbers), ``labels`` (names; the value is then the name's number).
+
+    Args:
+        name: the synth's parameter.
+        unit: of the values, for axes and tables.
+        start: first value.
+        stop: last value.
+        step: from one value to the next; its sign leads from start to stop.
+        count: how many values.
+        spacing: equal differences (``lin``) or equal ratios (``log``).
+        values: an explicit list.
+        labels: names of a categorical factor's values.
+
+    Raises:
+        ValueError: if the values are not one well-formed list of at least two different, finite numbers.
+
+    """
+
+    name: str
+    unit: str = ""
+    start: float | None = None
+    stop: float | None = None
+    step: float | None = None
+    count: int | None = None
+    spacing: Literal["lin", "log"] = "lin"
+    values: Sequence[float] | None = None
+    labels: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        grid = self.grid
+        if len(grid) < 2:
+            raise ValueError(
+                f"factor {self.name}: {len(grid)} value(s), expected at least 2; "
+                "give a constant to the synth's `fixed` instead"
+            )
+        if not np.isfinite(grid).all():
+            raise ValueError(f"factor {self.name}: every value must be a finite number, got {grid.tolist()}")
+        if len(np.unique(grid)) != len(grid):
+            raise ValueError(f"factor {self.name}: values repeat: {grid.tolist()}")
+
+    def __len__(self) -> int:
+        return len(self.grid)
+
+    @property
+    def is_range(self) -> bool:
+        """Whether values between the grid's are meaningful: a range, not a list or names."""
+        return self.labels is None and self.values is None
+
+    def at(self, positions: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
+        """Values at positions on (integers) or between (fractions) the grid's, in the factor's unit."""
+        grid = torch.as_tensor(self.grid, device=positions.device)
+        below = positions.floor().clamp(0, len(self) - 2).long()
+        lower, upper, fraction = grid[below], grid[below + 1], positions - below
+        if self.spacing == "log":
+            between = lower * (upper / lower) ** fraction
+        else:
+            between = lower + (upper - lower) * fraction
+        # On the grid the stated value, to the last bit.
+        return torch.where(fraction == 0, lower, torch.where(fraction == 1, upper, between))
+
+    def describe(self, position: int) -> str:
+        """One value as a person reads it: ``440 Hz``, ``odd``."""
+        if self.labels is not None:
+            return self.labels[position]
+        return f"{self.grid[position]:.4g} {self.unit}".strip()
+
+    @cached_property
+    def grid(self) -> Float64[np.ndarray, " value"]:
+        """All values in order, float64."""
+        given = {key for key in ("start", "stop", "step", "count", "values", "labels") if getattr(self, key) is not None}
+        if given == {"labels"}:
+            return np.arange(len(self.labels or ()), dtype=np.float64)
+        if given == {"values"}:
+            return np.array(self.values, dtype=np.float64)
+        if given == {"start", "stop", "step"}:
+            return self._stepped(float(self.start or 0), float(self.stop or 0), float(self.step or 0))
+        if given == {"start", "stop", "count"}:
+            return self._counted(float(self.start or 0), float(self.stop or 0), int(self.count or 0))
+        raise ValueError(
+            f"factor {self.name}: expected start, stop and step; or start, stop and count; or values; or labels; "
+            f"got {', '.join(sorted(given)) or 'nothing'}"
+        )
+
+    def _stepped(self, start: float, stop: float, step: float) -> Float64[np.ndarray, " value"]:
+        if self.spacing != "lin":
+            raise ValueError(f"factor {self.name}: spacing log goes with count, not with step")
+        if step == 0 or not math.isfinite(step):
+            raise ValueError(f"factor {self.name}: step must be a number other than 0, got {step:g}")
+        steps = (stop - start) / step
+        if steps < 0:
+            raise ValueError(f"factor {self.name}: a step of {step:g} leads away from stop {stop:g}; start is {start:g}")
+        if abs(steps - round(steps)) > 1e-6:
+            reached = start + math.floor(steps) * step
+            raise ValueError(
+                f"factor {self.name}: no step of {step:g} from {start:g} hits stop {stop:g}; "
+                f"the nearest below is {reached:g}, the next {reached + step:g}"
+            )
+        return np.round(start + np.arange(round(steps) + 1) * step, 9)
+
+    def _counted(self, start: float, stop: float, count: int) -> Float64[np.ndarray, " value"]:
+        if count < 2:
+            raise ValueError(f"factor {self.name}: count must be at least 2, got {count}")
+        if self.spacing == "lin":
+            return np.round(np.linspace(start, stop, count), 9)
+        if self.spacing != "log":
+            raise ValueError(f"factor {self.name}: spacing must be lin or log, got {self.spacing}")
+        if start <= 0 or stop <= 0:
+            raise ValueError(f"factor {self.name}: spacing log needs start and stop above 0, got {start:g} and {stop:g}")
+        return np.round(np.geomspace(start, stop, count), 9)
+
+
+class FactorSpace:
+    """The Cartesian product of factors: every sound of a family.
+
+    Args:
+        factors: name to description (the arguments of :class:`Factor`), in the order of the product.
+
+    Raises:
+        ValueError: without factors, or if a factor's description is wrong.
+
+    """
+
+    def __init__(self, factors: Mapping[str, Mapping[str, object]]) -> None:
+        if not factors:
+            raise ValueError("a factor space needs at least one factor")
+        self.factors = tuple(_factor(name, description) for name, description in factors.items())
+        self.names = tuple(factor.name for factor in self.factors)
+        self.sizes = tuple(len(factor) for factor in self.factors)
+
+    def __len__(self) -> int:
+        return math.prod(self.sizes)
+
+    def __repr__(self) -> str:
+        return f"FactorSpace({', '.join(f'{f.name}={f.grid.tolist()} {f.unit} {f.labels}' for f in self.factors)})"
+
+    def index(self, name: str) -> int:
+        """The column of a factor. Raises ValueError for a name that the space does not have."""
+        if name not in self.names:
+            raise ValueError(f"no factor is called {name}; there are {', '.join(self.names)}")
+        return self.names.index(name)
+
+    def grid(self, rows: Rows) -> Positions:
+        """Positions of rows of the product, [batch factor] integers."""
+        positions = []
+        for size in reversed(self.sizes):
+            positions.append(rows % size)
+            rows = torch.div(rows, size, rounding_mode="floor")
+        return torch.stack(positions[::-1], dim=1)
+
+    def rows(self, positions: Int64[Tensor, "batch factor"]) -> Rows:
+        """Row numbers of positions: the inverse of :meth:`grid`."""
+        row = torch.zeros_like(positions[:, 0])
+        for column, size in enumerate(self.sizes):
+            row = row * size + positions[:, column]
+        return row
+
+    def values(self, positions: Positions) -> Values:
+        """Values in the factors' units, float64 [batch factor], of integer or fractional positions."""
+        positions = positions.double()
+        return torch.stack([factor.at(positions[:, i]) for i, factor in enumerate(self.factors)], dim=1)
+
+    def sample(self, count: int, generator: torch.Generator) -> Positions:
+        """Positions of ``count`` independent uniform rows."""
+        columns = [torch.randint(size, (count,), generator=generator) for size in self.sizes]
+        return torch.stack(columns, dim=1)
+
+    def continuous(self, keys: Rows, seed: int) -> Positions:
+        """Fractional positions drawn uniformly over each range (whole ones for lists and names), one row a key."""
+        columns = []
+        for i, factor in enumerate(self.factors):
+            draw = hashing.uniform(seed, keys, torch.tensor(i, device=keys.device))
+            columns.append(draw * (len(factor) - 1) if factor.is_range else (draw * len(factor)).floor())
+        return torch.stack(columns, dim=1)
+
+    def fix(self, positions: Positions, name: str, position: int) -> Positions:
+        """The same rows with one factor held at one position."""
+        column, fixed = self.index(name), positions.clone()
+        if not 0 <= position < self.sizes[column]:
+            raise ValueError(f"factor {name} has positions 0..{self.sizes[column] - 1}, got {position}")
+        fixed[:, column] = position
+        return fixed
+
+    def traverse(self, position: Int64[Tensor, "factor"], name: str) -> Positions:
+        """One row with one factor walked through all its values."""
+        column = self.index(name)
+        walk = position.repeat(self.sizes[column], 1)
+        walk[:, column] = torch.arange(self.sizes[column])
+        return walk
+
+
+def _factor(name: str, description: Mapping[str, object]) -> Factor:
+    known = ("unit", "start", "stop", "step", "count", "spacing", "values", "labels")
+    if unknown := [key for key in description if key not in known]:
+        raise ValueError(f"factor {name}: unknown key {unknown[0]}; known are {', '.join(known)}")
+    return Factor(name, **description)  # type: ignore[arg-type]

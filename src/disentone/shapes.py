@@ -1,0 +1,34 @@
+"""The glossary: what every tensor of the pipe is called and how it is shaped.
+
+Axes: ``batch``, ``factor``, ``partial``, ``time`` (samples), ``channel``, ``bin``, ``frame``, ``latent``.
+An image has one channel and any trailing axes: ``[batch 1 bin frame]`` for a spectrogram, ``[batch 1 time]``
+for a waveform.
+"""
+
+from typing import NamedTuple
+
+from jaxtyping import Float, Float64, Int, Num
+from torch import Tensor
+
+Rows = Int[Tensor, "batch"]
+Positions = Num[Tensor, "batch factor"]
+Values = Float64[Tensor, "batch factor"]
+Audio = Float[Tensor, "batch time"]
+Image = Float[Tensor, "batch channel *size"]
+Codes = Float[Tensor, "batch latent"]
+PerExample = Float[Tensor, "batch"]
+Scalar = Float[Tensor, ""]
+
+
+class Batch(NamedTuple):
+    """What an objective sees: images in [0, 1] and the factor positions they were made from."""
+
+    image: Image
+    positions: Positions
+
+
+class Posterior(NamedTuple):
+    """A diagonal Gaussian over the latents: its mean and the logarithm of its variance."""
+
+    mean: Codes
+    logvar: Codes
