@@ -1,0 +1,76 @@
+"""What the model makes of sounds, as pictures with axes in Hz, seconds and dB."""
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+
+from disentone import plots
+from disentone.codes import encode
+from disentone.factors import FactorSpace
+from disentone.loggers import log_image
+from disentone.objectives import kl_per_latent
+
+
+class Reconstructions(pl.Callback):
+    """Validation sounds above their reconstructions from the posterior mean, at every validation.
+
+    Args:
+        run_dir: the run folder; pictures go to ``figures/``.
+        count: how many sounds.
+
+    """
+
+    def __init__(self, run_dir: str | Path, count: int = 6) -> None:
+        self.folder, self.count = Path(run_dir) / "figures", count
+
+    @torch.no_grad()
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw and log."""
+        if not trainer.is_global_zero:
+            return
+        data = trainer.datamodule
+        sounds = data.sounds(data.rows("validation")[: self.count].to(pl_module.device))
+        images = data.images(sounds)
+        titles = [_title(data.space, positions) for positions in sounds.positions.tolist()]
+        figure = plots.reconstructions(images.cpu(), pl_module.vae(images).float().cpu(), titles, data.frontend)
+        path = self.folder / f"reconstructions_{trainer.global_step:07d}.png"
+        log_image(trainer, "reconstructions", plots.save(figure, path))
+
+
+class Traversals(pl.Callback):
+    """One validation sound, each latent in turn walked from -2 to 2, the most used latent first.
+
+    Args:
+        run_dir: the run folder; pictures go to ``figures/``.
+        steps: how many images along each latent.
+        latents: the most latents to show.
+
+    """
+
+    def __init__(self, run_dir: str | Path, steps: int = 7, latents: int = 10) -> None:
+        self.folder, self.steps, self.latents = Path(run_dir) / "figures", steps, latents
+
+    @torch.no_grad()
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw and log."""
+        if not trainer.is_global_zero:
+            return
+        data, vae, device = trainer.datamodule, pl_module.vae, pl_module.device
+        posterior = encode(vae, data, data.rows("validation")[:256], device)
+        divergence = kl_per_latent(posterior).mean(dim=0)
+        chosen = divergence.argsort(descending=True)[: self.latents]
+        walk = torch.linspace(-2, 2, self.steps)
+        codes = posterior.mean[0].repeat(len(chosen), self.steps, 1)
+        for row, latent in enumerate(chosen.tolist()):
+            codes[row, :, latent] = walk
+        images = vae.decode(codes.flatten(0, 1).to(device)).float().cpu().unflatten(0, (len(chosen), self.steps))
+        labels = [f"z{latent}\nKL {divergence[latent]:.2f}" for latent in chosen.tolist()]
+        figure = plots.traversals(images, walk.tolist(), labels, data.frontend)
+        path = self.folder / f"traversals_{trainer.global_step:07d}.png"
+        log_image(trainer, "traversals", plots.save(figure, path))
+
+
+def _title(space: FactorSpace, positions: list[int]) -> str:
+    pairs = zip(space.factors, positions, strict=True)
+    return "\n".join(f"{factor.name} {factor.describe(position)}" for factor, position in pairs)

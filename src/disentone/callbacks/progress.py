@@ -1,0 +1,60 @@
+"""How far the run is and how long it will take."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Progress(pl.Callback):
+    """One bar over all optimiser steps with the time left, and a line at every validation.
+
+    Args:
+        label: what is being trained.
+
+    """
+
+    def __init__(self, label: str) -> None:
+        console = Console()
+        self.label = label
+        self.bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            refresh_per_second=4,
+        )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start where the run stands, which is not 0 after a resume."""
+        if trainer.is_global_zero:
+            self.bar.start()
+            total = int(trainer.estimated_stepping_batches)
+            self.task = self.bar.add_task(self.label, total=total, completed=trainer.global_step)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Count the step."""
+        if trainer.is_global_zero:
+            self.bar.update(self.task, completed=trainer.global_step)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say how good the model is by now."""
+        if not trainer.is_global_zero:
+            return
+        shown = {"elbo": "validation/elbo", "kl": "validation/kl", "mig": "mig", "dci": "dci_disentanglement", "sap": "sap"}
+        known = trainer.callback_metrics
+        numbers = "  ".join(f"{name} {float(known[key]):.4g}" for name, key in shown.items() if key in known)
+        self.bar.console.print(f"{self.label}  step {trainer.global_step}  {numbers}", highlight=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the terminal as it was."""
+        self.bar.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave the terminal as it was."""
+        self.bar.stop()

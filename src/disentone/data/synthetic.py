@@ -1,0 +1,224 @@
+"""A synthetic data set is a function: positions travel, sound and image are made on the batch's device."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from disentone.data.cache import ImageCache, image_bytes
+from disentone.frontends import Frontend
+from disentone.hashing import Permutation
+from disentone.shapes import Audio, Batch, Image, Positions, Rows
+from disentone.synths import Synth
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class Sounds(NamedTuple):
+    """Which sounds: factor positions, and the keys of their nuisances (row numbers unless these are renewed)."""
+
+    positions: Positions
+    keys: Rows
+
+
+class SyntheticData(pl.LightningDataModule):
+    """Sounds of a synth, seen through a front-end, split into train, validation and test rows.
+
+    Args:
+        synth: values to audio.
+        frontend: audio to image.
+        batch_size: rows of a batch.
+        mode: ``on_the_fly`` renders every batch on its device; ``cached`` renders the whole space once, as
+            float16 on disk, for all runs with the same synth and front-end; ``auto`` is cached on a CPU where
+            the limit admits it, and on the fly elsewhere.
+        fractions: of the rows for train, validation and test.
+        continuous: train on draws from the factors' ranges, new ones every epoch, instead of the grid's rows.
+        renew_nuisances: give every row new nuisances (noise, phases, onset, level) every epoch.
+        max_rows: use only so many rows, a seeded sample; all by default.
+        seed: of the split, the order and the continuous draws.
+        cache_dir: where ``cached`` keeps its files, safe to delete.
+        cache_limit_gb: what they may take together; the least recently used go first.
+        num_workers: of the loaders; positions are cheap, so 0 is fastest.
+
+    Raises:
+        ValueError: for settings that leave a split without rows or contradict one another.
+
+    """
+
+    def __init__(
+        self,
+        synth: Synth,
+        frontend: Frontend,
+        batch_size: int = 64,
+        mode: Literal["auto", "on_the_fly", "cached"] = "auto",
+        fractions: Sequence[float] = (0.8, 0.1, 0.1),
+        continuous: bool = False,
+        renew_nuisances: bool = False,
+        max_rows: int | None = None,
+        seed: int = 0,
+        cache_dir: str | Path = "outputs/cache",
+        cache_limit_gb: float = 10.0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        if frontend.sample_rate != synth.sample_rate:
+            raise ValueError(f"the synth runs at {synth.sample_rate} Hz, the front-end at {frontend.sample_rate} Hz")
+        if mode not in ("auto", "on_the_fly", "cached"):
+            raise ValueError(f"data.mode must be auto, on_the_fly or cached, got {mode}")
+        self.synth, self.frontend, self.space = synth, frontend, synth.space
+        self.batch_size, self.continuous, self.renew_nuisances = batch_size, continuous, renew_nuisances
+        self.seed, self.num_workers = seed, num_workers
+        self.shape = frontend.shape(synth.num_samples)
+        self.num_rows = len(self.space) if max_rows is None else min(max_rows, len(self.space))
+        self.sizes = _split_sizes(self.num_rows, fractions)
+        if not 1 <= batch_size <= self.sizes["train"]:
+            raise ValueError(f"batch_size must lie in 1..{self.sizes['train']} (the training rows), got {batch_size}")
+        self._order = Permutation(len(self.space), seed)
+        self._cache_dir, self._cache_limit = Path(cache_dir), int(cache_limit_gb * 1e9)
+        self._cache: ImageCache | None = None
+        self.mode = self._checked_mode(mode)
+
+    # What is in the data: rows, sounds, images.
+
+    def rows(self, split: Split) -> Rows:
+        """Row numbers of a split, in its seeded order."""
+        start = sum(self.sizes[name] for name in SPLITS[: SPLITS.index(split)])
+        return self._order(torch.arange(start, start + self.sizes[split]))
+
+    def evaluation_rows(self, limit: int) -> Rows:
+        """Rows to score on: all in use if ``limit`` admits them, else a seeded sample over all splits; sorted."""
+        if self.num_rows == len(self.space) and self.num_rows <= limit:
+            return torch.arange(self.num_rows)
+        sample = Permutation(self.num_rows, self.seed + 1)(torch.arange(min(limit, self.num_rows)))
+        return self._order(sample).sort().values
+
+    def sounds(self, rows: Rows) -> Sounds:
+        """The sounds of rows of the grid."""
+        return Sounds(self.space.grid(rows), rows)
+
+    def audio(self, sounds: Sounds) -> Audio:
+        """Sounds rendered on the device of their positions: float32 [batch time]."""
+        return self.synth(self.space.values(sounds.positions), sounds.keys)
+
+    def render(self, sounds: Sounds) -> Image:
+        """Images rendered on the device of their positions: float32 [batch 1 ...], without gradient."""
+        with torch.no_grad():
+            return self.frontend.to(sounds.positions.device)(self.audio(sounds))
+
+    def images(self, sounds: Sounds) -> Image:
+        """Images of sounds, from the cache when there is one."""
+        if self._cache is None:
+            return self.render(sounds)
+        return self._cache.read(sounds.keys.cpu()).to(sounds.keys.device, non_blocking=True)
+
+    # What Lightning calls.
+
+    def setup(self, stage: str | None = None) -> None:
+        """Render the cache, or open it, if the mode asks for one."""
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        if self.mode == "auto":
+            self.mode = "cached" if device.type == "cpu" and self._cache_refusal() is None else "on_the_fly"
+        if self.mode == "cached" and self._cache is None:
+            self._cache = ImageCache(
+                self._cache_dir,
+                f"{self.synth!r} {self.frontend!r}",
+                len(self.space),
+                self.shape,
+                lambda rows: self.render(self.sounds(rows.to(device))),
+                self._cache_limit,
+            )
+
+    def train_dataloader(self) -> DataLoader[Sounds]:
+        """Training rows in an order that is a function of seed and epoch."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader[Sounds]:
+        """Validation rows."""
+        return self._loader("validation")
+
+    def test_dataloader(self) -> DataLoader[Sounds]:
+        """Test rows."""
+        return self._loader("test")
+
+    def on_after_batch_transfer(self, batch: Sounds, dataloader_idx: int) -> Batch:
+        """Positions, already on the device, become images there."""
+        return Batch(self.images(batch), batch.positions)
+
+    def _loader(self, split: Split) -> DataLoader[Sounds]:
+        batches = Batches(self.sizes[split], self.batch_size, self.seed if split == "train" else None)
+        # batch_size=None: the sampler yields whole batches of indices, the data set answers with one batch.
+        return DataLoader(_Split(self, split), sampler=batches, batch_size=None, num_workers=self.num_workers)
+
+    def _checked_mode(self, mode: Literal["auto", "on_the_fly", "cached"]) -> str:
+        if mode == "cached" and (refusal := self._cache_refusal()):
+            raise ValueError(f"data.mode=cached is impossible: {refusal}; use data.mode=on_the_fly")
+        return mode
+
+    def _cache_refusal(self) -> str | None:
+        size = image_bytes(len(self.space), self.shape)
+        if self.continuous:
+            return "continuous draws never repeat"
+        if self.renew_nuisances and self.synth.is_random:
+            return "renewed nuisances never repeat"
+        if size > self._cache_limit:
+            return f"the images take {size / 1e9:.1f} GB, data.cache_limit_gb is {self._cache_limit / 1e9:g}"
+        return None
+
+
+class Batches(Sampler[Tensor]):
+    """Batches of indices of one split, the last one possibly smaller; shuffled by (seed, epoch) if seeded."""
+
+    def __init__(self, length: int, batch_size: int, seed: int | None) -> None:
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning tells the epoch before it iterates."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self.length // self.batch_size)
+
+    def __iter__(self) -> Iterator[Int64[Tensor, "batch"]]:
+        order = None if self.seed is None else Permutation(self.length, self.seed + (self.epoch + 1) * 2**32)
+        for start in range(0, self.length, self.batch_size):
+            indices = torch.arange(start, min(start + self.batch_size, self.length))
+            if order is None:
+                yield indices
+            else:
+                # Which epoch it is rides along in the upper bits: renewed draws are keyed with it.
+                yield order(indices) + self.epoch * self.length
+
+
+class _Split(Dataset[Sounds]):
+    """Batches of indices to batches of sounds; an index counts on through the epochs."""
+
+    def __init__(self, data: SyntheticData, split: Split) -> None:
+        self.data, self.renewed = data, split == "train"
+        self.start = sum(data.sizes[name] for name in SPLITS[: SPLITS.index(split)])
+        self.length = data.sizes[split]
+
+    def __getitem__(self, indices: Int64[Tensor, "batch"]) -> Sounds:
+        data = self.data
+        if self.renewed and data.continuous:
+            return Sounds(data.space.continuous(indices, data.seed), indices)
+        sounds = data.sounds(data._order(self.start + indices % self.length))
+        if self.renewed and data.renew_nuisances:
+            return Sounds(sounds.positions, sounds.keys + indices // self.length * len(data.space))
+        return sounds
+
+
+def _split_sizes(rows: int, fractions: Sequence[float]) -> dict[Split, int]:
+    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(f"data.fractions must be three numbers above 0 with sum 1, got {list(fractions)}")
+    validation, test = round(rows * fractions[1]), round(rows * fractions[2])
+    sizes: dict[Split, int] = {"train": rows - validation - test, "validation": validation, "test": test}
+    if min(sizes.values()) < 1:
+        raise ValueError(f"{rows} rows leave a split empty: {sizes}; write more factor values, or raise data.max_rows")
+    return sizes

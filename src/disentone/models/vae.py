@@ -1,0 +1,58 @@
+"""The variational autoencoder (Kingma & Welling 2014) around any encoder, decoder and likelihood."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from disentone.models.likelihoods import Likelihood
+from disentone.shapes import Codes, Image, Posterior
+
+
+class VAE(nn.Module):
+    """q(z|x), a diagonal Gaussian, and p(x|z).
+
+    Args:
+        shape: of one image, its channel first.
+        latents: how many dimensions z has.
+        encoder: called with (shape, 2 * latents), answers a module from image to features.
+        decoder: called with (latents, shape), answers a module from z to the likelihood's output.
+        likelihood: p(x|z) given that output.
+
+    Raises:
+        ValueError: for fewer than one latent or more than 4096.
+
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        latents: int,
+        encoder: Callable[[Sequence[int], int], nn.Module],
+        decoder: Callable[[int, Sequence[int]], nn.Module],
+        likelihood: Likelihood,
+    ) -> None:
+        super().__init__()
+        if not 1 <= latents <= 4096:
+            raise ValueError(f"model.latents must lie in 1..4096, got {latents}")
+        self.shape, self.latents = tuple(shape), latents
+        self.encoder = encoder(self.shape, 2 * latents)
+        self.decoder = decoder(latents, self.shape)
+        self.likelihood = likelihood
+
+    def encode(self, image: Image) -> Posterior:
+        """The posterior of each image; its mean is the code that metrics score."""
+        mean, logvar = self.encoder(image).chunk(2, dim=1)
+        return Posterior(mean, logvar)
+
+    def sample(self, posterior: Posterior) -> Codes:
+        """One reparameterised draw from each posterior."""
+        return posterior.mean + torch.exp(0.5 * posterior.logvar) * torch.randn_like(posterior.mean)
+
+    def decode(self, codes: Codes) -> Image:
+        """The expected image of each code."""
+        return self.likelihood.mean(self.decoder(codes))
+
+    def forward(self, image: Image) -> Image:
+        """The reconstruction of each image from its posterior mean."""
+        return self.decode(self.encode(image).mean)

@@ -1,0 +1,140 @@
+"""Arrays to figures: spectrograms in Hz, seconds and dB, matrices with factor names, scores against beta."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from torch import Tensor
+
+from disentone.frontends import Frontend
+from disentone.shapes import Image
+
+SPECTRUM, HEAT = "magma", "viridis"
+# Okabe & Ito's palette, which colour-blind readers can tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def reconstructions(originals: Image, images: Image, titles: Sequence[str], frontend: Frontend) -> Figure:
+    """Originals in the upper row, what the model made of them below."""
+    grid = [[*originals], [*images]]
+    return _spectrogram_grid(grid, titles, ["original", "reconstruction"], frontend, height=2.2)
+
+
+def traversals(
+    images: Float[Tensor, "latent step channel *size"], walk: Sequence[float], labels: Sequence[str], frontend: Frontend
+) -> Figure:
+    """One row per latent, decoded along its values."""
+    return _spectrogram_grid([[*row] for row in images], [f"{z:+.1f}" for z in walk], labels, frontend, height=1.1)
+
+
+def matrix(values: Float[np.ndarray, "code factor"], factors: Sequence[str], name: str) -> Figure:
+    """A heat map of codes by factors, its numbers written in."""
+    titles = {"mi_matrix": "mutual information (nats)", "dci_importance": "importance for predicting the factor"}
+    figure = Figure(figsize=(1.2 + 1.1 * len(factors), 1.2 + 0.36 * len(values)), layout="constrained")
+    axes = figure.subplots()
+    picture = axes.imshow(values, cmap=HEAT, vmin=0, aspect="auto")
+    middle = values.max() / 2
+    for (j, k), value in np.ndenumerate(values):
+        axes.text(k, j, f"{value:.2f}", ha="center", va="center", fontsize=8, color="w" if value < middle else "k")
+    axes.set_xticks(range(len(factors)), factors)
+    axes.set_yticks(range(len(values)), [f"z{j}" for j in range(len(values))])
+    axes.set_title(titles.get(name, name), fontsize=9)
+    figure.colorbar(picture, ax=axes)
+    return figure
+
+
+def scores_against_beta(results: pd.DataFrame, chance: pd.DataFrame) -> Figure:
+    """Left: what beta costs. Right: the disentanglement scores, dotted their chance. A point is a run."""
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    for axes, key, label in (
+        (left, "reconstruction", "reconstruction, -log p(x|z) (nats)"),
+        (middle, "kl", "KL (nats)"),
+    ):
+        _line(axes, results, key, COLOURS[0], label)
+        axes.set_ylabel(label)
+    twin = middle.twinx()
+    _line(twin, results, "active_units", COLOURS[1], "active units")
+    twin.set_ylabel("active units", color=COLOURS[1])
+    twin.set_ylim(bottom=0)
+    middle.set_ylim(bottom=0)
+    middle.yaxis.label.set_color(COLOURS[0])
+    shown = [key for key in ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap") if key in results]
+    for key, colour in zip(shown, COLOURS, strict=False):
+        _line(right, results, key, colour, key)
+        if key in chance:
+            right.plot(*_medians(results["beta"], chance[key]), ":", color=colour, lw=1)
+    right.set_ylim(0, 1)
+    right.set_ylabel("score (dotted: chance)")
+    right.legend(fontsize=7)
+    betas = sorted(results["beta"].unique())
+    for axes in (left, middle, right):
+        axes.set_xlabel("beta")
+        if betas[0] > 0:
+            axes.set_xscale("log")
+        axes.set_xticks(betas, [f"{beta:g}" for beta in betas])
+        axes.minorticks_off()
+    return figure
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, making its folder; answers the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _spectrogram_grid(
+    grid: Sequence[Sequence[Tensor]],
+    titles: Sequence[str],
+    labels: Sequence[str],
+    frontend: Frontend,
+    height: float,
+) -> Figure:
+    figure = Figure(figsize=(1.4 + 1.5 * len(grid[0]), 0.9 + height * len(grid)), layout="constrained")
+    panels = figure.subplots(len(grid), len(grid[0]), squeeze=False, sharex=True, sharey=True)
+    for row, label, images in zip(panels, labels, grid, strict=True):
+        for axes, image in zip(row, images, strict=True):
+            picture = _spectrogram(axes, image[0].numpy(), frontend)
+        row[0].set_ylabel(f"{label}\nHz", fontsize=7)
+    for axes, title in zip(panels[0], titles, strict=True):
+        axes.set_title(title, fontsize=7)
+    for axes in panels[-1]:
+        axes.set_xlabel("seconds", fontsize=7)
+    bar = figure.colorbar(picture, ax=panels, shrink=0.8, pad=0.01)
+    bar.set_label("dB", fontsize=7)
+    bar.ax.tick_params(labelsize=6)
+    return figure
+
+
+def _spectrogram(axes: Axes, image: Float[np.ndarray, "bin frame"], frontend: Frontend) -> AxesImage:
+    frequencies, times = frontend.frequencies(), frontend.times(image.shape[1])
+    half_frame = (times[1] - times[0]) / 2 if len(times) > 1 else 0.5
+    picture = axes.imshow(
+        (1 - image) * frontend.floor_db,
+        cmap=SPECTRUM,
+        vmin=frontend.floor_db,
+        vmax=0,
+        origin="lower",
+        aspect="auto",
+        extent=(times[0] - half_frame, times[-1] + half_frame, -0.5, len(frequencies) - 0.5),
+    )
+    ticks = [f for f in (63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000) if frequencies[0] <= f <= frequencies[-1]]
+    axes.set_yticks(np.interp(ticks, frequencies, np.arange(len(frequencies))), [f"{f:g}" for f in ticks])
+    axes.tick_params(labelsize=6)
+    return picture
+
+
+def _line(axes: Axes, results: pd.DataFrame, key: str, colour: str, label: str) -> None:
+    axes.plot(results["beta"], results[key], "o", color=colour, ms=4)
+    axes.plot(*_medians(results["beta"], results[key]), "-", color=colour, label=label)
+
+
+def _medians(beta: pd.Series, values: pd.Series) -> tuple[pd.Index, pd.Series]:
+    medians = values.groupby(beta).median()
+    return medians.index, medians

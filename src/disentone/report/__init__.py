@@ -1,0 +1,5 @@
+"""Run folders to an answer."""
+
+from disentone.report.results import SweepResults, collect, print_table, write
+
+__all__ = ["SweepResults", "collect", "print_table", "write"]

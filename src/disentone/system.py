@@ -1,0 +1,64 @@
+"""The LightningModule: step, log, optimiser."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from disentone.models import VAE
+from disentone.objectives import Objective, Terms
+from disentone.shapes import Batch, Scalar
+
+
+class System(pl.LightningModule):
+    """A VAE trained by an objective.
+
+    Args:
+        vae: the network and its likelihood.
+        objective: its loss.
+        optimizer: called with the parameters.
+
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        objective: Objective,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+    ) -> None:
+        super().__init__()
+        self.vae, self.objective, self.optimizer = vae, objective, optimizer
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Scalar:
+        """The loss of one batch; its scalar terms are logged as ``train/<term>``."""
+        return self._step("train", batch)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Scalar:
+        """Logs every term as ``validation/<term>``, the KL of each latent too."""
+        return self._step("validation", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Scalar:
+        """Logs every term as ``test/<term>``, the KL of each latent too."""
+        return self._step("test", batch)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """One optimiser for all parameters."""
+        return self.optimizer(self.parameters())
+
+    def _step(self, stage: str, batch: Batch) -> Scalar:
+        terms = self.objective(self.vae, batch, self.global_step)
+        scalars = {f"{stage}/{name}": term for name, term in self._scalars(terms)}
+        # batch_size weighs the mean over an epoch: its last batch may be smaller.
+        self.log_dict(scalars, batch_size=len(batch.image), on_step=stage == "train", on_epoch=stage != "train")
+        return terms["loss"]
+
+    def _scalars(self, terms: Terms) -> Iterable[tuple[str, Any]]:
+        for name, term in terms.items():
+            if term.ndim == 0:
+                yield name, term
+            else:
+                yield from ((f"{name}/{i}", entry) for i, entry in enumerate(term))
+        if self.vae.likelihood.scale is not None:
+            yield "likelihood_scale", self.vae.likelihood.scale.detach()
