@@ -1,13 +1,19 @@
 """Where the configs are, and whether one means what it says."""
 
 import difflib
+import hashlib
 import inspect
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+
+LONGEST_NAME = 150
 
 SPECIAL = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
 
@@ -17,6 +23,29 @@ def config_dir() -> Path:
     package = Path(__file__).parent
     installed = package / "conf"
     return installed if installed.is_dir() else package.parents[1] / "conf"
+
+
+def folder_name(override_dirname: str) -> str:
+    """A run's folder in its sweep: what varies, without characters that folders cannot have, cut if too long."""
+    name = re.sub(r"[^\w.,=+-]", "_", override_dirname) or "run"
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def without_fixed_keys(arguments: Sequence[str]) -> list[str]:
+    """The override that names the runs of a sweep by what varies: all other keys of the command line are left out.
+
+    Beta and seed are always named.
+    """
+    pairs = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    try:
+        overrides = OverridesParser.create().parse_overrides(pairs)
+    except HydraException:
+        return []  # Hydra will say what is wrong
+    fixed = {o.key_or_group for o in overrides if not o.is_sweep_override()} - {"objective.beta", "seed"}
+    keys = ",".join(f"'{key}'" for key in sorted({"experiment", "sweep", *fixed}))
+    return [f"hydra.job.config.override_dirname.exclude_keys=[{keys}]"]
 
 
 def check(config: DictConfig) -> None:
@@ -44,7 +73,7 @@ def accepted_keys(target: Any) -> set[str]:
     for cls in target.__mro__:
         if "__init__" not in vars(cls):
             continue
-        parameters = inspect.signature(cls.__init__).parameters.values()
+        parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
         accepted |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break

@@ -94,7 +94,9 @@ class Factor:
     @cached_property
     def grid(self) -> Float64[np.ndarray, " value"]:
         """All values in order, float64."""
-        given = {key for key in ("start", "stop", "step", "count", "values", "labels") if getattr(self, key) is not None}
+        given = {
+            key for key in ("start", "stop", "step", "count", "values", "labels") if getattr(self, key) is not None
+        }
         if given == {"labels"}:
             return np.arange(len(self.labels or ()), dtype=np.float64)
         if given == {"values"}:
@@ -115,7 +117,9 @@ class Factor:
             raise ValueError(f"factor {self.name}: step must be a number other than 0, got {step:g}")
         steps = (stop - start) / step
         if steps < 0:
-            raise ValueError(f"factor {self.name}: a step of {step:g} leads away from stop {stop:g}; start is {start:g}")
+            raise ValueError(
+                f"factor {self.name}: a step of {step:g} leads away from stop {stop:g}; start is {start:g}"
+            )
         if abs(steps - round(steps)) > 1e-6:
             reached = start + math.floor(steps) * step
             raise ValueError(
@@ -132,7 +136,9 @@ class Factor:
         if self.spacing != "log":
             raise ValueError(f"factor {self.name}: spacing must be lin or log, got {self.spacing}")
         if start <= 0 or stop <= 0:
-            raise ValueError(f"factor {self.name}: spacing log needs start and stop above 0, got {start:g} and {stop:g}")
+            raise ValueError(
+                f"factor {self.name}: spacing log needs start and stop above 0, got {start:g} and {stop:g}"
+            )
         return np.round(np.geomspace(start, stop, count), 9)
 
 

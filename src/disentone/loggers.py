@@ -29,7 +29,7 @@ def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model
     folder = Path(run_dir)
     if "WANDB_MODE" not in os.environ and not has_key():
         os.environ["WANDB_MODE"] = "offline"
-    return WandbLogger(
+    logger = WandbLogger(
         name=folder.name,
         group=folder.parent.name,
         project=project,
@@ -39,6 +39,9 @@ def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model
         log_model=log_model,
         settings=wb.Settings(silent=True, console="off"),
     )
+    # Lightning 2.6 always passes this argument, and wandb 0.31 warns of it.
+    logger._wandb_init.pop("anonymous", None)
+    return logger
 
 
 def has_key() -> bool:

@@ -26,7 +26,10 @@ def reconstructions(originals: Image, images: Image, titles: Sequence[str], fron
 
 
 def traversals(
-    images: Float[Tensor, "latent step channel *size"], walk: Sequence[float], labels: Sequence[str], frontend: Frontend
+    images: Float[Tensor, "latent step channel *size"],
+    walk: Sequence[float],
+    labels: Sequence[str],
+    frontend: Frontend,
 ) -> Figure:
     """One row per latent, decoded along its values."""
     return _spectrogram_grid([[*row] for row in images], [f"{z:+.1f}" for z in walk], labels, frontend, height=1.1)
@@ -34,7 +37,10 @@ def traversals(
 
 def matrix(values: Float[np.ndarray, "code factor"], factors: Sequence[str], name: str) -> Figure:
     """A heat map of codes by factors, its numbers written in."""
-    titles = {"mi_matrix": "mutual information (nats)", "dci_importance": "importance for predicting the factor"}
+    titles = {
+        "mi_matrix": "mutual information (nats)",
+        "dci_importance": "importance for predicting the factor",
+    }
     figure = Figure(figsize=(1.2 + 1.1 * len(factors), 1.2 + 0.36 * len(values)), layout="constrained")
     axes = figure.subplots()
     picture = axes.imshow(values, cmap=HEAT, vmin=0, aspect="auto")
@@ -64,7 +70,11 @@ def scores_against_beta(results: pd.DataFrame, chance: pd.DataFrame) -> Figure:
     twin.set_ylim(bottom=0)
     middle.set_ylim(bottom=0)
     middle.yaxis.label.set_color(COLOURS[0])
-    shown = [key for key in ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap") if key in results]
+    shown = [
+        key
+        for key in ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap")
+        if key in results
+    ]
     for key, colour in zip(shown, COLOURS, strict=False):
         _line(right, results, key, colour, key)
         if key in chance:

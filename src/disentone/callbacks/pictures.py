@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 
 from disentone import plots
-from disentone.codes import encode
+from disentone.codes import encode, model_and_data
 from disentone.factors import FactorSpace
 from disentone.loggers import log_image
 from disentone.objectives import kl_per_latent
@@ -29,11 +29,11 @@ class Reconstructions(pl.Callback):
         """Draw and log."""
         if not trainer.is_global_zero:
             return
-        data = trainer.datamodule
-        sounds = data.sounds(data.rows("validation")[: self.count].to(pl_module.device))
+        vae, data = model_and_data(trainer)
+        sounds = data.sounds(data.rows("validation")[: self.count].to(trainer.strategy.root_device))
         images = data.images(sounds)
         titles = [_title(data.space, positions) for positions in sounds.positions.tolist()]
-        figure = plots.reconstructions(images.cpu(), pl_module.vae(images).float().cpu(), titles, data.frontend)
+        figure = plots.reconstructions(images.cpu(), vae(images).float().cpu(), titles, data.frontend)
         path = self.folder / f"reconstructions_{trainer.global_step:07d}.png"
         log_image(trainer, "reconstructions", plots.save(figure, path))
 
@@ -56,15 +56,15 @@ class Traversals(pl.Callback):
         """Draw and log."""
         if not trainer.is_global_zero:
             return
-        data, vae, device = trainer.datamodule, pl_module.vae, pl_module.device
+        (vae, data), device = model_and_data(trainer), trainer.strategy.root_device
         posterior = encode(vae, data, data.rows("validation")[:256], device)
         divergence = kl_per_latent(posterior).mean(dim=0)
         chosen = divergence.argsort(descending=True)[: self.latents]
-        walk = torch.linspace(-2, 2, self.steps)
+        walk = torch.linspace(-2, 2, self.steps).round(decimals=2) + 0.0
         codes = posterior.mean[0].repeat(len(chosen), self.steps, 1)
         for row, latent in enumerate(chosen.tolist()):
             codes[row, :, latent] = walk
-        images = vae.decode(codes.flatten(0, 1).to(device)).float().cpu().unflatten(0, (len(chosen), self.steps))
+        images = vae.decode(codes.flatten(0, 1).to(device)).float().cpu().view(len(chosen), self.steps, *vae.shape)
         labels = [f"z{latent}\nKL {divergence[latent]:.2f}" for latent in chosen.tolist()]
         figure = plots.traversals(images, walk.tolist(), labels, data.frontend)
         path = self.folder / f"traversals_{trainer.global_step:07d}.png"

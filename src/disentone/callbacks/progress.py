@@ -4,7 +4,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
 
 
 class Progress(pl.Callback):
@@ -46,7 +55,13 @@ class Progress(pl.Callback):
         """Say how good the model is by now."""
         if not trainer.is_global_zero:
             return
-        shown = {"elbo": "validation/elbo", "kl": "validation/kl", "mig": "mig", "dci": "dci_disentanglement", "sap": "sap"}
+        shown = {
+            "elbo": "validation/elbo",
+            "kl": "validation/kl",
+            "mig": "mig",
+            "dci": "dci_disentanglement",
+            "sap": "sap",
+        }
         known = trainer.callback_metrics
         numbers = "  ".join(f"{name} {float(known[key]):.4g}" for name, key in shown.items() if key in known)
         self.bar.console.print(f"{self.label}  step {trainer.global_step}  {numbers}", highlight=False)

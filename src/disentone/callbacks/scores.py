@@ -10,7 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 
 from disentone import plots
-from disentone.codes import encode
+from disentone.codes import encode, model_and_data
 from disentone.loggers import log_image
 from disentone.metrics.arrays import Preset
 from disentone.metrics.dci import Backend
@@ -54,12 +54,12 @@ class Scores(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score a sample and log the numbers."""
-        scores, _ = self._score(trainer, pl_module, self.validation_rows)
+        scores, _ = self._score(trainer, self.validation_rows)
         pl_module.log_dict({key: value for key, value in scores.items() if isinstance(value, float)})
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score all evaluation rows; write numbers, codes and heat maps."""
-        scores, arrays = self._score(trainer, pl_module, self.rows)
+        scores, arrays = self._score(trainer, self.rows)
         numbers = {key: value for key, value in scores.items() if isinstance(value, float)}
         pl_module.log_dict(numbers)
         if not trainer.is_global_zero:
@@ -70,19 +70,23 @@ class Scores(pl.Callback):
             if key.startswith("test/")
         }
         matrices = {key: scores[key].tolist() for key in MATRICES if key in scores}
-        report = {"step": trainer.global_step, **test_terms, **numbers, **matrices, "settings": scores["settings"]}
-        np.savez_compressed(self.run_dir / "codes.npz", **arrays)
+        report = {
+            "step": trainer.global_step,
+            **test_terms,
+            **numbers,
+            **matrices,
+            "settings": scores["settings"],
+        }
+        np.savez_compressed(self.run_dir / "codes.npz", **arrays)  # type: ignore[arg-type]
         for name, matrix in matrices.items():
-            figure = plots.matrix(np.array(matrix), trainer.datamodule.space.names, name)
+            figure = plots.matrix(np.array(matrix), scores["settings"]["factors"], name)
             log_image(trainer, name, plots.save(figure, self.run_dir / "figures" / f"{name}.png"))
         write_atomically(self.run_dir / "scores.json", json.dumps(report, indent=2))
 
-    def _score(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, limit: int
-    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        data = trainer.datamodule
+    def _score(self, trainer: pl.Trainer, limit: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        vae, data = model_and_data(trainer)
         rows = data.evaluation_rows(limit)
-        codes = encode(pl_module.vae, data, rows, pl_module.device).mean
+        codes = encode(vae, data, rows, trainer.strategy.root_device).mean
         factors = data.space.grid(rows)
         scores = evaluate(
             codes,

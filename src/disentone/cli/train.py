@@ -1,6 +1,7 @@
 """disentone-train: one run, or with -m a sweep."""
 
 import logging
+import sys
 import warnings
 from pathlib import Path
 
@@ -62,17 +63,23 @@ def is_finished(run_dir: Path, resolved: object) -> bool:
     return (run_dir / "scores.json").exists()
 
 
+OmegaConf.register_new_resolver("folder_name", config.folder_name, replace=True)
+
+
 @hydra.main(config_path=str(config.config_dir()), config_name="train", version_base="1.3")
 def run(cfg: DictConfig) -> None:
     """Hydra's entry point."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Positions are a few bytes a row; a worker process would only add its own cost.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    # Lightning 2.6 with torch 2.11.
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
     train(cfg)
 
 
 def main() -> None:
     """A run or a sweep; a sweep ends with its table, also when some of its runs failed."""
+    sys.argv += config.without_fixed_keys(sys.argv[1:])
     try:
         run()
     finally:

@@ -61,7 +61,7 @@ class ImageCache:
 
     def read(self, rows: Rows) -> Image:
         """Images of rows as float32, on the CPU."""
-        return torch.from_numpy(self._images[rows.numpy()]).float().unflatten(1, self.shape)
+        return torch.from_numpy(self._images[rows.numpy()]).float().view(-1, *self.shape)
 
     def _is_valid(self) -> bool:
         if not self.path.exists():

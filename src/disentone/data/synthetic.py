@@ -56,7 +56,7 @@ class SyntheticData(pl.LightningDataModule):
         synth: Synth,
         frontend: Frontend,
         batch_size: int = 64,
-        mode: Literal["auto", "on_the_fly", "cached"] = "auto",
+        mode: str = "auto",
         fractions: Sequence[float] = (0.8, 0.1, 0.1),
         continuous: bool = False,
         renew_nuisances: bool = False,
@@ -155,7 +155,7 @@ class SyntheticData(pl.LightningDataModule):
         # batch_size=None: the sampler yields whole batches of indices, the data set answers with one batch.
         return DataLoader(_Split(self, split), sampler=batches, batch_size=None, num_workers=self.num_workers)
 
-    def _checked_mode(self, mode: Literal["auto", "on_the_fly", "cached"]) -> str:
+    def _checked_mode(self, mode: str) -> str:
         if mode == "cached" and (refusal := self._cache_refusal()):
             raise ValueError(f"data.mode=cached is impossible: {refusal}; use data.mode=on_the_fly")
         return mode

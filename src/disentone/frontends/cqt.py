@@ -50,12 +50,22 @@ class CQT(Frontend):
         floor_db: float = -80.0,
     ) -> None:
         super().__init__()
-        for name, value in (("fmin", fmin), ("bins", bins), ("bins_per_octave", bins_per_octave), ("hop", hop)):
+        for name, value in (
+            ("fmin", fmin),
+            ("bins", bins),
+            ("bins_per_octave", bins_per_octave),
+            ("hop", hop),
+        ):
             if not value > 0:
                 raise ValueError(f"{name} must be above 0, got {value}")
         check_floor(floor_db)
         _check_range(sample_rate, fmin, bins, bins_per_octave)
-        self.sample_rate, self.fmin, self.bins, self.bins_per_octave = sample_rate, fmin, bins, bins_per_octave
+        self.sample_rate, self.fmin, self.bins, self.bins_per_octave = (
+            sample_rate,
+            fmin,
+            bins,
+            bins_per_octave,
+        )
         self.hop, self.floor_db = hop, floor_db
 
         kernels = _nnaudio_kernels(sample_rate, fmin, bins, bins_per_octave)
@@ -105,11 +115,10 @@ class _Octave(nn.Module):
         # Not persistent: a checkpoint holds what was learned.
         self.register_buffer("kernels", kernels[:, :, self.start : stop].flatten(0, 1)[:, None], persistent=False)
 
-    def forward(
-        self, padded: Float[Tensor, "batch time"], hop: int, frames: int
-    ) -> Float[Tensor, "batch 2 bin frame"]:
+    def forward(self, padded: Float[Tensor, "batch time"], hop: int, frames: int) -> Float[Tensor, "batch 2 bin frame"]:
         stop = self.start + (frames - 1) * hop + self.kernels.shape[-1]
-        return F.conv1d(padded[:, None, self.start : stop], self.kernels, stride=hop).unflatten(1, (2, -1))
+        both = F.conv1d(padded[:, None, self.start : stop], self.kernels, stride=hop)
+        return both.view(len(both), 2, -1, frames)
 
 
 def _nnaudio_kernels(

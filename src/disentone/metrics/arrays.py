@@ -37,7 +37,9 @@ def check_arrays(
     return z.double(), labels.to(z.device)
 
 
-def draw_rows(rows: int, train: int, test: int, seed: int) -> tuple[Int64[np.ndarray, "train"], Int64[np.ndarray, "test"]]:
+def draw_rows(
+    rows: int, train: int, test: int, seed: int
+) -> tuple[Int64[np.ndarray, "train"], Int64[np.ndarray, "test"]]:
     """Seeded row numbers for fitting and testing, without replacement and without overlap.
 
     With fewer rows than both together, all are taken and split in the same proportion.

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float64, Int64
 from lightgbm import LGBMClassifier
 from numpy.typing import ArrayLike
@@ -12,7 +13,7 @@ from torch import Tensor
 from disentone.metrics.arrays import Preset, Scores, check_arrays, draw_rows
 
 Backend = Literal["gradient_boosting", "lightgbm"]
-BACKENDS: dict[Preset, Backend] = {"dlib": "gradient_boosting", "robust": "lightgbm"}
+BACKENDS: dict[str, Backend] = {"dlib": "gradient_boosting", "robust": "lightgbm"}
 TRAIN, TEST = 10_000, 5_000
 EPSILON = 1e-11
 
@@ -86,9 +87,9 @@ def _classifier(backend: Backend, seed: int) -> GradientBoostingClassifier | LGB
         n_estimators=100,
         max_depth=3,
         num_leaves=8,
-        max_bin=63,
         importance_type="gain",
         random_state=seed,
+        n_jobs=torch.get_num_threads(),
         deterministic=True,
         force_row_wise=True,
         verbose=-1,

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from disentone.metrics.arrays import Preset, Scores, check_arrays
-from disentone.metrics.dci import BACKENDS, Backend, dci
+from disentone.metrics.arrays import Scores, check_arrays
+from disentone.metrics.dci import BACKENDS, dci
 from disentone.metrics.mig import mig
 from disentone.metrics.sap import sap
 
@@ -20,11 +20,11 @@ def evaluate(
     codes: ArrayLike | Tensor,
     factors: ArrayLike | Tensor,
     metrics: Literal["all"] | Sequence[str] = "all",
-    preset: Preset = "dlib",
+    preset: str = "dlib",
     seed: int = 0,
     factor_names: Sequence[str] | None = None,
     chance: bool = False,
-    dci_backend: Backend | None = None,
+    dci_backend: str | None = None,
 ) -> dict[str, Any]:
     """Score codes against the factors they should stand for.
 
@@ -48,13 +48,15 @@ def evaluate(
 
     """
     chosen = _chosen(metrics)
-    if preset not in BACKENDS:
+    if preset not in ("dlib", "robust"):
         raise ValueError(f"preset must be dlib or robust, got {preset}")
     z, v = check_arrays(codes, factors)
     names = [str(k) for k in range(v.shape[1])] if factor_names is None else list(factor_names)
     if len(names) != v.shape[1]:
         raise ValueError(f"{len(names)} factor names for {v.shape[1]} factors")
-    backend = dci_backend or BACKENDS[preset]
+    backend: str = dci_backend or BACKENDS[preset]
+    if backend not in BACKENDS.values():
+        raise ValueError(f"dci_backend must be {' or '.join(BACKENDS.values())}, got {backend}")
 
     result: dict[str, Any] = dict(_scores(chosen, z, v, preset, seed, backend, names))
     if chance:
@@ -83,7 +85,13 @@ def _chosen(metrics: Literal["all"] | Sequence[str]) -> list[str]:
 
 
 def _scores(
-    chosen: Sequence[str], z: Tensor, v: Tensor, preset: Preset, seed: int, backend: Backend, names: Sequence[str]
+    chosen: Sequence[str],
+    z: Tensor,
+    v: Tensor,
+    preset: str,
+    seed: int,
+    backend: str,
+    names: Sequence[str],
 ) -> Iterable[tuple[str, float | np.ndarray]]:
     for name in chosen:
         options = {"backend": backend} if name == "dci" else {}

@@ -22,7 +22,9 @@ def quantile_bins(codes: Float64[Tensor, "row code"], bins: int) -> Int64[Tensor
     """Bin numbers by equally filled bins; quantiles that coincide (repeated codes) count once."""
     levels = torch.linspace(0, 1, bins + 1, dtype=codes.dtype, device=codes.device)[1:-1]
     edges = torch.quantile(codes, levels, dim=0)
-    columns = [torch.searchsorted(edge.unique(), column) for edge, column in zip(edges.T, codes.T.contiguous(), strict=True)]
+    columns = [
+        torch.searchsorted(edge.unique(), column) for edge, column in zip(edges.T, codes.T.contiguous(), strict=True)
+    ]
     return torch.stack(columns, dim=1)
 
 

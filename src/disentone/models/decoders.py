@@ -1,6 +1,7 @@
 """Latents to the likelihood's parameters: the body of p(x|z)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,13 +25,21 @@ class ConvDecoder(nn.Sequential):
     """
 
     def __init__(
-        self, latents: int, shape: Sequence[int], channels: Sequence[int] = (32, 32, 64, 64), hidden: int = 256
+        self,
+        latents: int,
+        shape: Sequence[int],
+        channels: Sequence[int] = (32, 32, 64, 64),
+        hidden: int = 256,
     ) -> None:
         size = reduced_size(shape, len(channels))
         widths = (*reversed(channels), shape[0])
         layers: list[nn.Module] = [nn.Linear(latents, hidden), nn.ReLU()]
-        layers += [nn.Linear(hidden, widths[0] * size[0] * size[1]), nn.ReLU(), nn.Unflatten(1, (widths[0], *size))]
-        for inputs, width in zip(widths, widths[1:], strict=False):
+        layers += [
+            nn.Linear(hidden, widths[0] * size[0] * size[1]),
+            nn.ReLU(),
+            nn.Unflatten(1, (widths[0], *size)),
+        ]
+        for inputs, width in pairwise(widths):
             layers += [nn.ConvTranspose2d(inputs, width, KERNEL, STRIDE, padding=1), nn.ReLU()]
         super().__init__(*layers[:-1], Crop(shape[1], shape[2]))
 

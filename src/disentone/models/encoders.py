@@ -28,7 +28,11 @@ class ConvEncoder(nn.Sequential):
     """
 
     def __init__(
-        self, shape: Sequence[int], outputs: int, channels: Sequence[int] = (32, 32, 64, 64), hidden: int = 256
+        self,
+        shape: Sequence[int],
+        outputs: int,
+        channels: Sequence[int] = (32, 32, 64, 64),
+        hidden: int = 256,
     ) -> None:
         size = reduced_size(shape, len(channels))
         layers: list[nn.Module] = [PadToMultiple(STRIDE ** len(channels))]

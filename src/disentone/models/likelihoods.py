@@ -72,7 +72,7 @@ class LearnedGaussian(Likelihood):
         self.log_excess = nn.Parameter(torch.tensor(math.log(initial - floor)))
 
     @property
-    def scale(self) -> Scalar:
+    def scale(self) -> Scalar:  # type: ignore[override]
         """The standard deviation learned so far."""
         return self.floor + self.log_excess.exp()
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 import yaml
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
@@ -53,7 +54,7 @@ class SweepResults(Callback):
         """Remember the sweep folder for the end."""
         SweepResults.folder = Path(config.hydra.sweep.dir)
 
-    def on_job_end(self, config: DictConfig, **_: Any) -> None:
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         """Write the table of what is finished so far."""
         if config.hydra.mode.name == "MULTIRUN":
             write(Path(config.hydra.sweep.dir))

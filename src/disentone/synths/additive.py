@@ -90,8 +90,6 @@ class Additive(Synth):
                 return (1 + slope * (k - 1) / self.num_partials).clamp(min=0)
 
     @staticmethod
-    def _present(
-        presence: Float64[Tensor, "batch 1"], k: Float64[Tensor, "partial"]
-    ) -> Bool[Tensor, "batch partial"]:
+    def _present(presence: Float64[Tensor, "batch 1"], k: Float64[Tensor, "partial"]) -> Bool[Tensor, "batch partial"]:
         odd, even = k % 2 == 1, (k % 2 == 0) | (k == 1)
         return (presence == 0) | ((presence == 1) & odd) | ((presence == 2) & even)

@@ -206,9 +206,8 @@ def sum_partials(
     """
     offsets = 2 ** round(math.log2(num_samples) / 2)
     blocks = math.ceil(num_samples / offsets)
-    like = {"dtype": torch.float64, "device": frequencies.device}
-    block_time = torch.arange(blocks, **like) * (offsets / sample_rate)
-    offset_time = torch.arange(offsets, **like) / sample_rate
+    block_time = torch.arange(blocks, dtype=torch.float64, device=frequencies.device) * (offsets / sample_rate)
+    offset_time = torch.arange(offsets, dtype=torch.float64, device=frequencies.device) / sample_rate
 
     block_angle = _angle(frequencies[:, None, :] * block_time[:, None] + phases[:, None, :])
     offset_angle = _angle(frequencies[:, :, None] * offset_time)

@@ -1,0 +1,38 @@
+# Every target sets up .venv at its first use. ARGS are passed on, for instance
+#   make sweep ARGS="objective.beta=1,4,16 seed=0,1,2"      make test ARGS="tests/metrics -x"
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: setup sweep train test check format lock
+setup: $(READY)
+
+sweep: $(READY)  ## the main job: what beta does to the latents of a family of tones
+	$(BIN)/disentone-train -m experiment=quickstart $(ARGS)
+
+train: $(READY)  ## one run, or with -m a sweep
+	$(BIN)/disentone-train $(ARGS)
+
+test: check  ## style, types and tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(READY)  ## new exact versions for the ranges of pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not sys.version_info >= (3, 11) and "disentone needs Python 3.11 or newer, make PYTHON=... names one; got " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode --requirement requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(READY)

@@ -1,0 +1,170 @@
+"""The real command at toy size: runs, sweeps, what they leave behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from tests.reference import metrics as reference
+
+from conftest import TOY
+from disentone.cli.train import train
+
+COMMAND = [sys.executable, "-m", "disentone.cli.train"]
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a folder of its own, without any W&B credentials, and with nothing to type on."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
+    env |= {"HOME": str(folder), "OMP_NUM_THREADS": "1"} | environment
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("sweep")
+    return folder, run(folder, "-m", "experiment=quickstart", "objective.beta=1,8", "seed=0,1", "sweep=toy", *TOY)
+
+
+def runs_of(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in (folder / "outputs" / "toy").rglob("scores.json"))
+
+
+def test_a_sweep_ends_with_a_table_a_csv_and_a_figure(sweep) -> None:
+    folder, result = sweep
+    assert result.returncode == 0, result.stderr
+    assert "4 finished runs" in result.stdout
+    table = pd.read_csv(folder / "outputs" / "toy" / "results.csv")
+    first = "beta seed reconstruction kl active_units mig dci_disentanglement dci_completeness dci_informativeness sap"
+    assert list(table.columns[:10]) == first.split()
+    assert table[["beta", "seed"]].to_numpy().tolist() == [[1, 0], [1, 1], [8, 0], [8, 1]]
+    assert (folder / "outputs" / "toy" / "scores_against_beta.png").stat().st_size > 5_000
+
+
+def test_every_run_has_its_own_folder_with_all_that_one_may_look_at(sweep) -> None:
+    folder, _ = sweep
+    assert len(runs_of(folder)) == 4
+    for run_folder in runs_of(folder):
+        for name in (
+            "config.yaml",
+            "codes.npz",
+            "checkpoints/last.ckpt",
+            "checkpoints/best.ckpt",
+            "figures/mi_matrix.png",
+            "figures/dci_importance.png",
+            "figures/reconstructions_0000002.png",
+            "figures/traversals_0000002.png",
+            ".hydra/overrides.yaml",
+        ):
+            assert (run_folder / name).stat().st_size > 0, name
+        assert len(list(run_folder.glob("metrics/*/metrics.csv"))) == 1
+
+
+def test_folders_are_named_by_what_varies(sweep) -> None:
+    names = [folder.name for folder in runs_of(sweep[0])]
+    assert names == [f"objective.beta={beta},seed={seed}" for beta in (1, 8) for seed in (0, 1)]
+
+
+def test_every_run_is_one_finished_offline_wandb_run(sweep) -> None:
+    folder, result = sweep
+    assert "wandb: (1)" not in result.stdout + result.stderr  # the prompt
+    for run_folder in runs_of(folder):
+        (offline,) = run_folder.glob("wandb/offline-run-*")
+        assert list(offline.glob("run-*.wandb"))
+        keys = {path.name.split("_")[0] for path in (offline / "files" / "media" / "images").glob("*.png")}
+        assert {"reconstructions", "traversals", "mi", "dci"} <= keys
+
+
+def test_the_logged_mig_is_the_literal_one_of_the_saved_codes(sweep) -> None:
+    folder, _ = sweep
+    for run_folder in runs_of(folder):
+        scores = json.loads((run_folder / "scores.json").read_text())
+        saved = np.load(run_folder / "codes.npz")
+        assert scores["mig"] == pytest.approx(reference.mig(saved["codes"], saved["factors"]), abs=1e-6)
+        logged = pd.concat(pd.read_csv(path) for path in run_folder.glob("metrics/*/metrics.csv"))
+        assert logged["mig"].dropna().iloc[-1] == pytest.approx(scores["mig"], abs=1e-6)
+
+
+def test_scores_carry_chance_factor_names_and_their_settings(sweep) -> None:
+    scores = json.loads((runs_of(sweep[0])[0] / "scores.json").read_text())
+    for key in ("mig/f0", "sap/decay", "dci_completeness/slope", "chance/mig", "chance/dci_disentanglement"):
+        assert isinstance(scores[key], float)
+    assert scores["settings"]["preset"] == "dlib"
+    assert scores["settings"]["dci_backend"] == "lightgbm"
+    assert np.array(scores["mi_matrix"]).shape == (10, 4)
+
+
+def test_terms_are_logged_by_stage(sweep) -> None:
+    (path,) = runs_of(sweep[0])[0].glob("metrics/*/metrics.csv")
+    columns = set(pd.read_csv(path).columns)
+    for stage in ("validation", "test"):
+        for term in (
+            "loss",
+            "reconstruction",
+            "kl",
+            "elbo",
+            "beta",
+            "normalised_beta",
+            "kl_per_latent/0",
+            "likelihood_scale",
+        ):
+            assert f"{stage}/{term}" in columns
+    assert "active_units" in columns
+
+
+def test_the_same_sweep_again_trains_nothing_and_loses_nothing(sweep) -> None:
+    folder, _ = sweep
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("last.ckpt")}
+    result = run(folder, "-m", "experiment=quickstart", "objective.beta=1,8", "seed=0,1", "sweep=toy", *TOY)
+    assert result.returncode == 0
+    assert result.stdout.count("is finished; nothing to do") == 4
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("last.ckpt")} == before
+
+
+def test_one_failing_run_does_not_stop_the_others_and_the_table_still_comes(tmp_path: Path) -> None:
+    result = run(tmp_path, "-m", "experiment=quickstart", "objective.beta=-1,2", "sweep=toy", "logger=csv", *TOY)
+    assert result.returncode != 0
+    assert "objective.beta must be a number of 0 or more, got -1" in result.stdout + result.stderr
+    assert "1 finished runs" in result.stdout
+    assert pd.read_csv(tmp_path / "outputs" / "toy" / "results.csv")["beta"].tolist() == [2]
+
+
+def test_a_run_folder_of_another_config_is_left_alone(compose_config, tmp_path: Path) -> None:
+    train(compose_config(["experiment=quickstart", *TOY, "logger=csv"]))
+    written = (tmp_path / "run" / "scores.json").read_bytes()
+    with pytest.raises(ValueError, match="holds a run of another config; give this sweep its own name"):
+        train(compose_config(["experiment=quickstart", *TOY, "logger=csv", "objective.beta=2"]))
+    assert (tmp_path / "run" / "scores.json").read_bytes() == written
+
+
+def test_the_same_command_gives_the_same_numbers(compose_config, tmp_path: Path) -> None:
+    reports = []
+    for name in ("one", "two"):
+        cfg = compose_config(["experiment=quickstart", *TOY, "logger=csv"], tmp_path / name)
+        train(cfg)
+        report = json.loads((tmp_path / name / "scores.json").read_text())
+        reports.append(report)
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "learned_gaussian", "laplace", "bernoulli"])
+@pytest.mark.parametrize("schedule", ["constant", "warmup", "cyclic"])
+def test_likelihoods_and_schedules_combine(likelihood: str, schedule: str, compose_config, tmp_path: Path) -> None:
+    choices = [f"model/likelihood={likelihood}", f"objective/schedule={schedule}", "synth=tones_noisy", "logger=csv"]
+    train(compose_config([*choices, *TOY]))
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert config["model"]["likelihood"]["_target_"].lower().endswith(likelihood.split("_")[-1])
+    assert (tmp_path / "run" / "scores.json").exists()

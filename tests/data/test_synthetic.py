@@ -1,0 +1,190 @@
+"""The data module: positions travel, images are a function, splits are exact, modes agree."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from disentone.data import SyntheticData
+from disentone.frontends import CQT
+from disentone.synths import Additive
+
+FACTORS = {"f0": {"start": 200, "stop": 900, "step": 100}, "decay": {"start": 0, "stop": 10, "step": 2}}
+
+
+def make_data(tmp_path: Path, noisy: bool = False, **settings: object) -> SyntheticData:
+    synth = Additive(factors=FACTORS, fixed={"snr_db": 20} if noisy else {}, duration=0.25)
+    defaults = {"batch_size": 7, "mode": "on_the_fly", "cache_dir": tmp_path}
+    return SyntheticData(synth, CQT(hop=1024), **{**defaults, **settings})
+
+
+def epoch_rows(data: SyntheticData, epoch: int) -> list[int]:
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    return torch.cat([data.space.rows(sounds.positions) for sounds in loader]).tolist()
+
+
+def test_splits_share_no_row_and_cover_all(tmp_path: Path) -> None:
+    data = make_data(tmp_path)
+    splits = [data.rows(split).tolist() for split in ("train", "validation", "test")]
+    assert [len(split) for split in splits] == [38, 5, 5]
+    assert sorted(row for split in splits for row in split) == list(range(48))
+
+
+def test_the_split_is_a_function_of_the_seed(tmp_path: Path) -> None:
+    first, again, other = (make_data(tmp_path, seed=seed).rows("test").tolist() for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_loaders_carry_positions_and_batches_become_images(tmp_path: Path) -> None:
+    data = make_data(tmp_path)
+    sounds = next(iter(data.train_dataloader()))
+    assert sounds.positions.shape == (7, 2)
+    assert sounds.positions.dtype == torch.int64
+    batch = data.on_after_batch_transfer(sounds, 0)
+    assert batch.image.shape == (7, *data.shape) == (7, 1, 80, 4)
+    assert torch.equal(batch.positions, sounds.positions)
+    assert not batch.image.requires_grad
+
+
+def test_every_epoch_is_a_new_order_of_the_same_rows(tmp_path: Path) -> None:
+    data = make_data(tmp_path)
+    first, second, first_again = (epoch_rows(data, epoch) for epoch in (0, 1, 0))
+    assert first == first_again != second
+    assert sorted(first) == sorted(second) == sorted(data.rows("train").tolist())
+
+
+def test_cached_equals_on_the_fly_within_float16(tmp_path: Path) -> None:
+    live, cached = make_data(tmp_path), make_data(tmp_path, mode="cached")
+    cached.setup()
+    sounds = live.sounds(torch.arange(48))
+    assert (live.images(sounds) - cached.images(sounds)).abs().max() < 5e-4
+    assert len(list(tmp_path.glob("*.npy"))) == 1
+
+
+def test_a_second_run_opens_the_cache_and_renders_only_a_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_data(tmp_path, mode="cached").setup()
+    rendered = []
+    second = make_data(tmp_path, mode="cached")
+    original = second.render
+    monkeypatch.setattr(second, "render", lambda sounds: (rendered.append(len(sounds.keys)), original(sounds))[1])
+    second.setup()
+    assert sum(rendered) == 16
+
+
+@pytest.mark.parametrize("damage", ["truncated", "stale"])
+def test_a_damaged_or_stale_cache_is_rendered_anew(tmp_path: Path, damage: str) -> None:
+    make_data(tmp_path, mode="cached").setup()
+    (path,) = tmp_path.glob("*.npy")
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:500])
+    else:
+        np.save(path, np.zeros_like(np.load(path)))
+    data = make_data(tmp_path, mode="cached")
+    data.setup()
+    sounds = data.sounds(torch.arange(48))
+    assert (data.images(sounds) - data.render(sounds)).abs().max() < 5e-4
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_the_cache_is_bounded_and_forgets_the_oldest(tmp_path: Path) -> None:
+    for number in range(4):
+        synth = Additive(factors=FACTORS, fixed={"slope": -0.1 * (number + 1)}, duration=0.25)
+        size = 48 * 80 * 4 * 2
+        SyntheticData(
+            synth, CQT(hop=1024), batch_size=7, mode="cached", cache_dir=tmp_path, cache_limit_gb=2.5 * size / 1e9
+        ).setup()
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
+def test_auto_is_cached_on_a_cpu_and_on_the_fly_where_caching_cannot_be(tmp_path: Path) -> None:
+    for settings, expected in (
+        ({}, "cached"),
+        ({"continuous": True}, "on_the_fly"),
+        ({"cache_limit_gb": 1e-6}, "on_the_fly"),
+    ):
+        data = make_data(tmp_path, mode="auto", **settings)
+        data.setup()
+        assert data.mode == expected
+
+
+def test_continuous_draws_are_new_every_epoch_and_the_same_again(tmp_path: Path) -> None:
+    data = make_data(tmp_path, continuous=True)
+
+    def epoch(number: int) -> torch.Tensor:
+        loader = data.train_dataloader()
+        loader.sampler.set_epoch(number)
+        return torch.cat([sounds.positions for sounds in loader])
+
+    first, second = epoch(0), epoch(1)
+    assert torch.equal(first, epoch(0))
+    assert not set(first[:, 0].tolist()) & set(second[:, 0].tolist())
+    assert ((first >= 0) & (first <= torch.tensor([7, 5]))).all()
+    assert (first != first.round()).all()
+    assert next(iter(data.val_dataloader())).positions.dtype == torch.int64
+
+
+def test_noise_stays_with_its_row_unless_renewed(tmp_path: Path) -> None:
+    def sound_of_row(data: SyntheticData, row: int, epoch: int) -> torch.Tensor:
+        loader = data.train_dataloader()
+        loader.sampler.set_epoch(epoch)
+        for sounds in loader:
+            hit = data.space.rows(sounds.positions) == row
+            if hit.any():
+                return data.render(sounds)[hit][0]
+        raise AssertionError
+
+    kept, renewed = make_data(tmp_path, noisy=True), make_data(tmp_path, noisy=True, renew_nuisances=True)
+    row = int(kept.rows("train")[3])
+    torch.testing.assert_close(sound_of_row(kept, row, 0), sound_of_row(kept, row, 5), atol=1e-5, rtol=0)
+    assert (sound_of_row(renewed, row, 0) - sound_of_row(renewed, row, 5)).abs().max() > 0.01
+
+
+def test_max_rows_is_a_seeded_sample_of_the_grid(tmp_path: Path) -> None:
+    data = make_data(tmp_path, max_rows=20)
+    rows = torch.cat([data.rows(split) for split in ("train", "validation", "test")])
+    assert len(set(rows.tolist())) == 20
+    assert sorted(rows.tolist()) == data.evaluation_rows(1000).tolist()
+    assert set(data.evaluation_rows(10).tolist()) < set(rows.tolist())
+
+
+def test_evaluation_rows_are_the_whole_grid_or_a_seeded_sample(tmp_path: Path) -> None:
+    data = make_data(tmp_path)
+    assert data.evaluation_rows(48).tolist() == list(range(48))
+    sample = data.evaluation_rows(30).tolist()
+    assert len(set(sample)) == 30
+    assert sample == data.evaluation_rows(30).tolist() == sorted(sample)
+
+
+def test_a_grid_of_a_billion_rows_is_never_listed(tmp_path: Path) -> None:
+    factors = {"f0": {"start": 100, "stop": 1000, "count": 1000}, "decay": {"start": 0, "stop": 10, "count": 1000}}
+    factors["slope"] = {"start": -0.9, "stop": -0.1, "count": 1000}
+    data = SyntheticData(Additive(factors=factors, duration=0.25), CQT(hop=1024), cache_dir=tmp_path)
+    data.setup()
+    assert data.mode == "on_the_fly"
+    assert next(iter(data.train_dataloader())).positions.shape == (64, 3)
+    assert len(data.evaluation_rows(100)) == 100
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 39}, r"batch_size must lie in 1..38 \(the training rows\), got 39"),
+        ({"batch_size": 0}, "batch_size must lie in 1..38"),
+        ({"mode": "cach"}, "data.mode must be auto, on_the_fly or cached, got cach"),
+        ({"fractions": (0.9, 0.2, 0.1)}, "data.fractions must be three numbers above 0 with sum 1"),
+        ({"max_rows": 3}, "3 rows leave a split empty"),
+        ({"mode": "cached", "continuous": True}, "data.mode=cached is impossible: continuous draws never repeat"),
+        ({"mode": "cached", "renew_nuisances": True, "noisy": True}, "renewed nuisances never repeat"),
+        ({"mode": "cached", "cache_limit_gb": 1e-6}, "the images take 0.0 GB, data.cache_limit_gb is 1e-06"),
+    ],
+)
+def test_contradictions_are_refused(tmp_path: Path, settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_data(tmp_path, **{"batch_size": 2, **settings})
+
+
+def test_synth_and_frontend_must_agree_on_the_sample_rate(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the synth runs at 16000 Hz, the front-end at 22050 Hz"):
+        SyntheticData(Additive(factors=FACTORS), CQT(sample_rate=22_050))

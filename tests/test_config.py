@@ -1,0 +1,84 @@
+"""Every stored config composes, means what it says, and trains."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from conftest import EXPERIMENTS, TOY
+from disentone import config
+from disentone.cli.train import train
+
+GROUPS = {
+    f"{path.parent.relative_to(config.config_dir())}={path.stem}": path
+    for path in sorted(config.config_dir().rglob("*.yaml"))
+    if path.parent != config.config_dir() and path.parent.name != "experiment"
+}
+
+
+@pytest.mark.parametrize("choice", GROUPS)
+def test_every_choice_composes_and_its_keys_are_its_targets_arguments(choice: str, compose_config) -> None:
+    config.check(compose_config([choice]))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_trains_two_steps_and_is_scored(experiment: str, compose_config, tmp_path: Path) -> None:
+    cfg = compose_config([f"experiment={experiment}", *TOY, "logger=csv"])
+    train(cfg)
+    scores = yaml.safe_load((tmp_path / "run" / "scores.json").read_text())
+    assert scores["step"] == 2
+    assert all(math.isfinite(scores[key]) for key in ("elbo", "kl", "mig", "sap", "dci_disentanglement"))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_instantiates_at_its_own_size(experiment: str, compose_config) -> None:
+    cfg = compose_config([f"experiment={experiment}"])
+    config.check(cfg)
+    data = instantiate(cfg.data)
+    vae = instantiate(cfg.model)(data.shape)
+    sounds = data.sounds(data.rows("test")[:2])
+    assert vae(data.render(sounds)).shape == (2, *data.shape)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "+model.encoder.chanels=[4]",
+            "model.encoder.chanels: disentone.models.ConvEncoder takes no chanels; did you mean channels?",
+        ),
+        ("+synth.durations=1", "synth.durations: disentone.synths.Additive takes no durations; did you mean duration?"),
+        ("+objective.schedule.steps=3", "objective.schedule.steps: disentone.objectives.Constant takes no steps"),
+        (
+            "+trainer.max_step=3",
+            "trainer.max_step: pytorch_lightning.Trainer takes no max_step; did you mean max_steps?",
+        ),
+        ("+callbacks.progress.labels=x", "did you mean label?"),
+    ],
+)
+def test_a_key_that_its_target_does_not_take_is_named_with_the_nearest(
+    override: str, message: str, compose_config
+) -> None:
+    with pytest.raises(ValueError, match=message.replace("?", r"\?").replace("[", r"\[")):
+        config.check(compose_config([override]))
+
+
+def test_the_presets_are_stated_in_full() -> None:
+    """Every option of a preset is in its file, so that its name means one thing."""
+    additive = [OmegaConf.load(GROUPS[f"synth={name}"]) for name in ("tones", "tones_noisy", "tones_smooth")]
+    keys = [set(cfg) - {"factors"} for cfg in additive]
+    assert (
+        keys[0]
+        == keys[1]
+        == keys[2]
+        == config.accepted_keys(_class("disentone.synths.Additive")) - {"factors"} | {"_target_"}
+    )
+
+
+def _class(name: str) -> type:
+    from hydra.utils import get_class
+
+    return get_class(name)
