@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import torch
@@ -49,7 +48,7 @@ class Factor:
     stop: float | None = None
     step: float | None = None
     count: int | None = None
-    spacing: Literal["lin", "log"] = "lin"
+    spacing: str = "lin"
     values: Sequence[float] | None = None
     labels: Sequence[str] | None = None
 
@@ -97,7 +96,16 @@ class Factor:
         given = {
             key for key in ("start", "stop", "step", "count", "values", "labels") if getattr(self, key) is not None
         }
+        if self.spacing not in ("lin", "log"):
+            raise ValueError(f"factor {self.name}: spacing must be lin or log, got {self.spacing}")
+        if self.spacing == "log" and "count" not in given:
+            raise ValueError(f"factor {self.name}: spacing log goes with start, stop and count")
+        for key in given & {"start", "stop", "step", "count"}:
+            if not math.isfinite(getattr(self, key)):
+                raise ValueError(f"factor {self.name}: {key} must be a finite number, got {getattr(self, key)}")
         if given == {"labels"}:
+            if len(set(self.labels or ())) != len(self.labels or ()):
+                raise ValueError(f"factor {self.name}: labels repeat: {', '.join(self.labels or ())}")
             return np.arange(len(self.labels or ()), dtype=np.float64)
         if given == {"values"}:
             return np.array(self.values, dtype=np.float64)
@@ -111,10 +119,8 @@ class Factor:
         )
 
     def _stepped(self, start: float, stop: float, step: float) -> Float64[np.ndarray, " value"]:
-        if self.spacing != "lin":
-            raise ValueError(f"factor {self.name}: spacing log goes with count, not with step")
-        if step == 0 or not math.isfinite(step):
-            raise ValueError(f"factor {self.name}: step must be a number other than 0, got {step:g}")
+        if step == 0:
+            raise ValueError(f"factor {self.name}: step must be a number other than 0")
         steps = (stop - start) / step
         if steps < 0:
             raise ValueError(
@@ -133,8 +139,6 @@ class Factor:
             raise ValueError(f"factor {self.name}: count must be at least 2, got {count}")
         if self.spacing == "lin":
             return np.round(np.linspace(start, stop, count), 9)
-        if self.spacing != "log":
-            raise ValueError(f"factor {self.name}: spacing must be lin or log, got {self.spacing}")
         if start <= 0 or stop <= 0:
             raise ValueError(
                 f"factor {self.name}: spacing log needs start and stop above 0, got {start:g} and {stop:g}"
@@ -201,7 +205,8 @@ class FactorSpace:
         """Fractional positions drawn uniformly over each range (whole ones for lists and names), one row a key."""
         columns = []
         for i, factor in enumerate(self.factors):
-            draw = hashing.uniform(seed, keys, torch.tensor(i, device=keys.device))
+            # Negative, where the streams of a synth's nuisances are not: the same seed and keys may serve both.
+            draw = hashing.uniform(seed, keys, torch.tensor(-1 - i, device=keys.device))
             columns.append(draw * (len(factor) - 1) if factor.is_range else (draw * len(factor)).floor())
         return torch.stack(columns, dim=1)
 

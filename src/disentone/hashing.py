@@ -38,7 +38,7 @@ def bits(seed: int, *keys: Int64[Tensor, "*#shape"]) -> Int64[Tensor, "*shape"]:
 
 def uniform(seed: int, *keys: Int64[Tensor, "*#shape"]) -> Float64[Tensor, "*shape"]:
     """Uniform draws in the open interval (0, 1), one for every combination of the keys."""
-    return (_shift_right(bits(seed, *keys), 11).double() + 0.5) * 2.0**-53
+    return (_shift_right(bits(seed, *keys), 12).double() + 0.5) * 2.0**-52
 
 
 def normal(seed: int, *keys: Int64[Tensor, "*#shape"]) -> Float64[Tensor, "*shape"]:
@@ -64,7 +64,7 @@ class Permutation:
     def __init__(self, length: int, seed: int) -> None:
         self.length = length
         self.seed = seed
-        self.half_bits = max(1, math.ceil(math.log2(max(2, length)) / 2))
+        self.half_bits = max(1, -(-(length - 1).bit_length() // 2))
 
     def __call__(self, index: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
         """Where each index goes. Raises ValueError for an index outside 0..length-1."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,18 +22,49 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 def reconstructions(originals: Image, images: Image, titles: Sequence[str], frontend: Frontend) -> Figure:
     """Originals in the upper row, what the model made of them below."""
-    grid = [[*originals], [*images]]
-    return _spectrogram_grid(grid, titles, ["original", "reconstruction"], frontend, height=2.2)
+    frames = originals.shape[-1]
+    seconds = frontend.times(frames)
+    figure = Figure(figsize=(1.4 + 1.5 * len(originals), 5.3), layout="constrained")
+    panels = figure.subplots(2, len(originals), squeeze=False, sharex=True, sharey=True)
+    for row, label, pictures in zip(panels, ("original", "reconstruction"), (originals, images), strict=True):
+        for axes, image in zip(row, pictures, strict=True):
+            picture = _spectrogram(axes, image[0].numpy(), frontend)
+        row[0].set_ylabel(f"{label}\nHz", fontsize=7)
+    for axes, title in zip(panels[0], titles, strict=True):
+        axes.set_title(title, fontsize=7)
+    ticks = np.linspace(seconds[0], seconds[-1], 3)
+    for axes in panels[1]:
+        axes.set_xticks(np.linspace(0, frames - 1, 3), [f"{tick:.2g}" for tick in ticks])
+        axes.set_xlabel("seconds", fontsize=7)
+    _decibel_bar(figure, picture, panels)
+    return figure
 
 
 def traversals(
-    images: Float[Tensor, "latent step channel *size"],
+    images: Float[Tensor, "latent step channel bin frame"],
     walk: Sequence[float],
     labels: Sequence[str],
     frontend: Frontend,
 ) -> Figure:
-    """One row per latent, decoded along its values."""
-    return _spectrogram_grid([[*row] for row in images], [f"{z:+.1f}" for z in walk], labels, frontend, height=1.1)
+    """One strip per latent: what is decoded along its values, side by side."""
+    steps, frames = images.shape[1], images.shape[-1]
+    figure = Figure(figsize=(1.4 + 1.5 * steps, 0.9 + 1.1 * len(images)), layout="constrained")
+    strips = figure.subplots(len(images), 1, squeeze=False, sharex=True)[:, 0]
+    for axes, label, strip in zip(strips, labels, images, strict=True):
+        # One picture per strip: a figure of a hundred axes takes matplotlib seconds.
+        picture = _spectrogram(axes, torch.cat([*strip[:, 0]], dim=1).numpy(), frontend)
+        axes.vlines([k * frames - 0.5 for k in range(1, steps)], *axes.get_ylim(), color="w", lw=1.5)
+        axes.set_ylabel(f"{label}\nHz", fontsize=7)
+    starts, seconds = np.arange(steps) * frames, frontend.times(frames)
+    strips[-1].set_xticks(
+        np.concatenate([starts, starts + frames // 2]), ["0"] * steps + [f"{seconds[frames // 2]:.2g}"] * steps
+    )
+    strips[-1].set_xlabel("seconds, from 0 in every picture", fontsize=7)
+    top = strips[0].secondary_xaxis("top")
+    top.set_xticks(starts + (frames - 1) / 2, [f"{z:+.1f}" for z in walk])
+    top.tick_params(labelsize=7, length=0)
+    _decibel_bar(figure, picture, strips)
+    return figure
 
 
 def matrix(values: Float[np.ndarray, "code factor"], factors: Sequence[str], name: str) -> Figure:
@@ -99,45 +131,21 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _spectrogram_grid(
-    grid: Sequence[Sequence[Tensor]],
-    titles: Sequence[str],
-    labels: Sequence[str],
-    frontend: Frontend,
-    height: float,
-) -> Figure:
-    figure = Figure(figsize=(1.4 + 1.5 * len(grid[0]), 0.9 + height * len(grid)), layout="constrained")
-    panels = figure.subplots(len(grid), len(grid[0]), squeeze=False, sharex=True, sharey=True)
-    for row, label, images in zip(panels, labels, grid, strict=True):
-        for axes, image in zip(row, images, strict=True):
-            picture = _spectrogram(axes, image[0].numpy(), frontend)
-        row[0].set_ylabel(f"{label}\nHz", fontsize=7)
-    for axes, title in zip(panels[0], titles, strict=True):
-        axes.set_title(title, fontsize=7)
-    for axes in panels[-1]:
-        axes.set_xlabel("seconds", fontsize=7)
-    bar = figure.colorbar(picture, ax=panels, shrink=0.8, pad=0.01)
-    bar.set_label("dB", fontsize=7)
-    bar.ax.tick_params(labelsize=6)
-    return figure
-
-
 def _spectrogram(axes: Axes, image: Float[np.ndarray, "bin frame"], frontend: Frontend) -> AxesImage:
-    frequencies, times = frontend.frequencies(), frontend.times(image.shape[1])
-    half_frame = (times[1] - times[0]) / 2 if len(times) > 1 else 0.5
-    picture = axes.imshow(
-        (1 - image) * frontend.floor_db,
-        cmap=SPECTRUM,
-        vmin=frontend.floor_db,
-        vmax=0,
-        origin="lower",
-        aspect="auto",
-        extent=(times[0] - half_frame, times[-1] + half_frame, -0.5, len(frequencies) - 0.5),
-    )
+    """Bins and frames in their own units; the caller labels the frames."""
+    frequencies = frontend.frequencies()
+    decibel = (1 - image) * frontend.floor_db
+    picture = axes.imshow(decibel, cmap=SPECTRUM, vmin=frontend.floor_db, vmax=0, origin="lower", aspect="auto")
     ticks = [f for f in (63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000) if frequencies[0] <= f <= frequencies[-1]]
     axes.set_yticks(np.interp(ticks, frequencies, np.arange(len(frequencies))), [f"{f:g}" for f in ticks])
     axes.tick_params(labelsize=6)
     return picture
+
+
+def _decibel_bar(figure: Figure, picture: AxesImage, panels: np.ndarray) -> None:
+    bar = figure.colorbar(picture, ax=panels, shrink=0.8, pad=0.01)
+    bar.set_label("dB", fontsize=7)
+    bar.ax.tick_params(labelsize=6)
 
 
 def _line(axes: Axes, results: pd.DataFrame, key: str, colour: str, label: str) -> None:

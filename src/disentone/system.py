@@ -49,6 +49,9 @@ class System(pl.LightningModule):
 
     def _step(self, stage: str, batch: Batch) -> Scalar:
         terms = self.objective(self.vae, batch, self.global_step)
+        # Terms of a step that no logger writes would only cost time.
+        if stage == "train" and (self.global_step + 1) % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            return terms["loss"]
         scalars = {f"{stage}/{name}": term for name, term in self._scalars(terms)}
         # batch_size weighs the mean over an epoch: its last batch may be smaller.
         self.log_dict(scalars, batch_size=len(batch.image), on_step=stage == "train", on_epoch=stage != "train")

@@ -252,6 +252,5 @@ def test_as_many_bins_as_the_message_admits_work_and_one_more_does_not(settings,
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cpu_and_gpu_see_the_same(tones):
     assert (CQT().transform(tones) - CQT().cuda().transform(tones.cuda()).cpu()).abs().max() < 1e-5

@@ -64,7 +64,7 @@ class Progress(pl.Callback):
         }
         known = trainer.callback_metrics
         numbers = "  ".join(f"{name} {float(known[key]):.4g}" for name, key in shown.items() if key in known)
-        self.bar.console.print(f"{self.label}  step {trainer.global_step}  {numbers}", highlight=False)
+        self.bar.console.print(f"{self.label}  step {trainer.global_step}  {numbers}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the terminal as it was."""

@@ -1,6 +1,7 @@
 """A synthetic data set is a function: positions travel, sound and image are made on the batch's device."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from disentone.shapes import Audio, Batch, Image, Positions, Rows
 from disentone.synths import Synth
 
 Split = Literal["train", "validation", "test"]
+BATCHES_AHEAD = 64
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
@@ -88,8 +90,7 @@ class SyntheticData(pl.LightningDataModule):
 
     def rows(self, split: Split) -> Rows:
         """Row numbers of a split, in its seeded order."""
-        start = sum(self.sizes[name] for name in SPLITS[: SPLITS.index(split)])
-        return self._order(torch.arange(start, start + self.sizes[split]))
+        return self._rows_at(split, torch.arange(self.sizes[split]))
 
     def evaluation_rows(self, limit: int) -> Rows:
         """Rows to score on: all in use if ``limit`` admits them, else a seeded sample over all splits; sorted."""
@@ -150,9 +151,14 @@ class SyntheticData(pl.LightningDataModule):
         """Positions, already on the device, become images there."""
         return Batch(self.images(batch), batch.positions)
 
+    def _rows_at(self, split: Split, indices: Int64[Tensor, "index"]) -> Rows:
+        start = sum(self.sizes[name] for name in SPLITS[: SPLITS.index(split)])
+        return self._order(start + indices)
+
     def _loader(self, split: Split) -> DataLoader[Sounds]:
-        batches = Batches(self.sizes[split], self.batch_size, self.seed if split == "train" else None)
-        # batch_size=None: the sampler yields whole batches of indices, the data set answers with one batch.
+        seed = self.seed if split == "train" else None
+        batches = Batches(partial(self._rows_at, split), self.sizes[split], self.batch_size, seed)
+        # batch_size=None: the sampler yields whole batches of rows, the data set answers with one batch.
         return DataLoader(_Split(self, split), sampler=batches, batch_size=None, num_workers=self.num_workers)
 
     def _checked_mode(self, mode: str) -> str:
@@ -171,11 +177,22 @@ class SyntheticData(pl.LightningDataModule):
         return None
 
 
-class Batches(Sampler[Tensor]):
-    """Batches of indices of one split, the last one possibly smaller; shuffled by (seed, epoch) if seeded."""
+class Batches(Sampler[tuple[Tensor, Tensor]]):
+    """Batches of (row, draw number) of one split, the last one possibly smaller.
 
-    def __init__(self, length: int, batch_size: int, seed: int | None) -> None:
-        self.length, self.batch_size, self.seed = length, batch_size, seed
+    With a seed the order is a function of (seed, epoch). Draws are numbered on through the epochs, so that a
+    renewed draw has a number of its own.
+
+    Args:
+        rows: from indices of the split to row numbers.
+        length: of the split.
+        batch_size: rows of a batch.
+        seed: of the order; None keeps the split's own.
+
+    """
+
+    def __init__(self, rows: Callable[[Tensor], Tensor], length: int, batch_size: int, seed: int | None) -> None:
+        self.rows, self.length, self.batch_size, self.seed = rows, length, batch_size, seed
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -185,33 +202,34 @@ class Batches(Sampler[Tensor]):
     def __len__(self) -> int:
         return -(-self.length // self.batch_size)
 
-    def __iter__(self) -> Iterator[Int64[Tensor, "batch"]]:
+    def __iter__(self) -> Iterator[tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]]:
         order = None if self.seed is None else Permutation(self.length, self.seed + (self.epoch + 1) * 2**32)
-        for start in range(0, self.length, self.batch_size):
-            indices = torch.arange(start, min(start + self.batch_size, self.length))
-            if order is None:
-                yield indices
-            else:
-                # Which epoch it is rides along in the upper bits: renewed draws are keyed with it.
-                yield order(indices) + self.epoch * self.length
+        chunk = self.batch_size * BATCHES_AHEAD
+        for start in range(0, self.length, chunk):
+            indices = torch.arange(start, min(start + chunk, self.length))
+            if order is not None:
+                indices = order(indices)
+            draws = indices + self.epoch * self.length
+            yield from zip(
+                torch.split(self.rows(indices), self.batch_size), torch.split(draws, self.batch_size), strict=True
+            )
 
 
 class _Split(Dataset[Sounds]):
-    """Batches of indices to batches of sounds; an index counts on through the epochs."""
+    """Batches of (row, draw number) to batches of sounds."""
 
     def __init__(self, data: SyntheticData, split: Split) -> None:
-        self.data, self.renewed = data, split == "train"
-        self.start = sum(data.sizes[name] for name in SPLITS[: SPLITS.index(split)])
-        self.length = data.sizes[split]
+        self.data, self.length, self.renewed = data, data.sizes[split], split == "train"
 
-    def __getitem__(self, indices: Int64[Tensor, "batch"]) -> Sounds:
+    def __getitem__(self, batch: tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]) -> Sounds:
+        rows, draws = batch
         data = self.data
         if self.renewed and data.continuous:
-            return Sounds(data.space.continuous(indices, data.seed), indices)
-        sounds = data.sounds(data._order(self.start + indices % self.length))
+            return Sounds(data.space.continuous(draws, data.seed), draws)
+        positions, keys = data.sounds(rows)
         if self.renewed and data.renew_nuisances:
-            return Sounds(sounds.positions, sounds.keys + indices // self.length * len(data.space))
-        return sounds
+            keys = keys + draws // self.length * len(data.space)
+        return Sounds(positions, keys)
 
 
 def _split_sizes(rows: int, fractions: Sequence[float]) -> dict[Split, int]:

@@ -50,13 +50,9 @@ class CQT(Frontend):
         floor_db: float = -80.0,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("fmin", fmin),
-            ("bins", bins),
-            ("bins_per_octave", bins_per_octave),
-            ("hop", hop),
-        ):
-            if not value > 0:
+        settings = {"sample_rate": sample_rate, "fmin": fmin, "bins": bins}
+        for name, value in (settings | {"bins_per_octave": bins_per_octave, "hop": hop}).items():
+            if not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above 0, got {value}")
         check_floor(floor_db)
         _check_range(sample_rate, fmin, bins, bins_per_octave)
@@ -146,5 +142,5 @@ def _check_range(sample_rate: int, fmin: float, bins: int, bins_per_octave: int)
         most = max(0, math.ceil(bins_per_octave * math.log2(nyquist / edge / fmin)))
         raise ValueError(
             f"{bins} bins from {fmin:g} Hz reach {top / 1000:.1f} kHz, above Nyquist ({nyquist / 1000:g} kHz); "
-            f"use at most {most} bins"
+            f"use {f'at most {most} bins' if most else 'a lower fmin'}"
         )

@@ -40,6 +40,15 @@ SHOWN = {
     "sap": "{:.3f}",
 }
 
+HEADINGS = {
+    "kl": "KL",
+    "mig": "MIG",
+    "dci_disentanglement": "DCI D",
+    "dci_completeness": "DCI C",
+    "dci_informativeness": "DCI I",
+    "sap": "SAP",
+}
+
 
 class SweepResults(Callback):
     """Keeps results.csv up to date after every job of a multirun, in whichever process the job ran.
@@ -100,7 +109,7 @@ def print_table(results: pd.DataFrame, title: str) -> None:
     shown = [name for name in SHOWN if name in results]
     table = Table(title=title)
     for name in shown:
-        table.add_column(name.replace("dci_", "dci "), justify="right")
+        table.add_column(HEADINGS.get(name, name.replace("_", " ")), justify="right")
     for _, row in results.iterrows():
         table.add_row(*(SHOWN[name].format(int(row[name]) if name == "seed" else row[name]) for name in shown))
     # A log file has no width; the table should still be whole there.

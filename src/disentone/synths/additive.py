@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float64
@@ -47,7 +47,7 @@ class Additive(Synth):
         self,
         *,
         partials: int = 10,
-        amplitude_law: Literal["exponential", "power", "linear", "linear_per_k"] = "exponential",
+        amplitude_law: str = "exponential",
         normalise_fundamental: bool = True,
         **settings: Any,
     ) -> None:
@@ -59,10 +59,10 @@ class Additive(Synth):
         self.num_partials = partials
         self.amplitude_law = amplitude_law
         self.normalise_fundamental = normalise_fundamental
-        self.require("decay", 0, math.inf, "1/s")
+        self.require("decay", 0, math.inf, " 1/s")
         self.require("inharmonicity", 0, math.inf, "")
         stiffest = 1 if normalise_fundamental else math.sqrt(1 + self.extreme("inharmonicity")[1])
-        self.require("f0", 1e-3, self.nyquist / stiffest, "Hz", "Nyquist, " if stiffest == 1 else "")
+        self.require("f0", 1e-3, self.nyquist / stiffest, " Hz", "Nyquist, " if stiffest == 1 else "")
 
     def partials(self, parameters: Mapping[str, Float64[Tensor, "batch"]]) -> Partials:
         """Frequencies by the stiff string, amplitudes by the law over the partials that are present."""
@@ -86,7 +86,7 @@ class Additive(Synth):
                 return k**slope
             case "linear":
                 return (1 + slope * (k - 1)).clamp(min=0)
-            case "linear_per_k":
+            case _:  # linear_per_k
                 return (1 + slope * (k - 1) / self.num_partials).clamp(min=0)
 
     @staticmethod

@@ -67,7 +67,7 @@ class Synth(ABC):
     ) -> None:
         if sample_rate <= 0:
             raise ValueError(f"sample_rate must be above 0 Hz, got {sample_rate}")
-        if not (duration > 0 and round(duration * sample_rate) > 0):
+        if not (0 < duration < math.inf and round(duration * sample_rate) > 0):
             raise ValueError(f"duration must hold at least one sample, got {duration} s at {sample_rate} Hz")
         if gain not in ("fixed", "peak"):
             raise ValueError(f"gain must be fixed or peak, got {gain}")
@@ -84,7 +84,9 @@ class Synth(ABC):
         self.level_db = level_db
         self.seed = seed
         self._fixed = self._resolve_fixed(fixed or {})
-        self._labels = {f.name: self._label_numbers(f) for f in self.space.factors if f.name in self.choices}
+        self._labels = {
+            f.name: self._label_numbers(f) for f in self.space.factors if f.labels or f.name in self.choices
+        }
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in sorted(vars(self).items()))})"
@@ -114,16 +116,15 @@ class Synth(ABC):
         if self.random_phase:
             number = torch.arange(phases.shape[1], device=phases.device)
             phases = phases + hashing.uniform(self.seed, keys[:, None], keys.new_tensor(PHASE), number)
-        # The envelope starts at the onset, where it is 1.
+        amplitudes = partials.amplitudes.where(partials.frequencies < self.nyquist, 0.0)
         decay = parameters["decay"]
-        amplitudes = partials.amplitudes * (decay * onset).exp()[:, None]
-        amplitudes = amplitudes.where(partials.frequencies < self.nyquist, 0.0)
-        audio = sum_partials(partials.frequencies, amplitudes, phases, decay, self.num_samples, self.sample_rate)
         if self.onset > 0:
-            time = torch.arange(self.num_samples, device=audio.device, dtype=torch.float64) / self.sample_rate
-            audio = audio * (time >= onset[:, None])
+            audio = self._sum(partials.frequencies, amplitudes, phases, torch.zeros_like(decay))
+            audio = audio * self._late_envelope(decay, onset)
+        else:
+            audio = self._sum(partials.frequencies, amplitudes, phases, decay)
         if self.gain == "peak":
-            audio = audio / audio.abs().amax(dim=1, keepdim=True)
+            audio = audio / audio.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(audio.dtype).tiny)
         if self.level_db > 0:
             level = self.level_db * hashing.uniform(self.seed, keys, keys.new_tensor(LEVEL))
             audio = audio * (10 ** (-level / 20)).float()[:, None]
@@ -150,11 +151,9 @@ class Synth(ABC):
         """Raise ValueError unless a parameter stays in [low, high)."""
         smallest, largest = self.extreme(name)
         if smallest < low:
-            raise ValueError(f"{name} goes down to {smallest:g} {unit}; the lowest with a sound is {low:g} {unit}")
+            raise ValueError(f"{name} goes down to {smallest:g}{unit}; the lowest with a sound is {low:g}{unit}")
         if largest >= high:
-            raise ValueError(
-                f"{name} reaches {largest:g} {unit}; it must stay below {high_name}{high:g} {unit}".rstrip()
-            )
+            raise ValueError(f"{name} reaches {largest:g}{unit}; it must stay below {high_name}{high:g}{unit}")
 
     def _resolve_fixed(self, fixed: Mapping[str, float | str]) -> dict[str, float]:
         for name in (*self.space.names, *fixed):
@@ -165,11 +164,13 @@ class Synth(ABC):
         resolved = dict(self.defaults)
         for name, value in fixed.items():
             resolved[name] = self._choice(name, str(value)) if name in self.choices else float(value)
-            if math.isnan(resolved[name]):
-                raise ValueError(f"fixed {name} must be a number, got nan")
+            if not math.isfinite(resolved[name]) and (name, value) != ("snr_db", math.inf):
+                raise ValueError(f"fixed {name} must be a finite number, got {value}")
         return resolved
 
     def _label_numbers(self, factor: Factor) -> list[int]:
+        if factor.name not in self.choices:
+            raise ValueError(f"factor {factor.name} takes numbers, not labels")
         if factor.labels is None:
             raise ValueError(f"factor {factor.name} takes labels out of {', '.join(self.choices[factor.name])}")
         return [self._choice(factor.name, label) for label in factor.labels]
@@ -178,6 +179,22 @@ class Synth(ABC):
         if label not in self.choices[name]:
             raise ValueError(f"{name} has no value {label}; it has {', '.join(self.choices[name])}")
         return self.choices[name].index(label)
+
+    def _sum(
+        self,
+        frequencies: Float64[Tensor, "batch partial"],
+        amplitudes: Float64[Tensor, "batch partial"],
+        phases: Float64[Tensor, "batch partial"],
+        decay: Float64[Tensor, "batch"],
+    ) -> Audio:
+        return sum_partials(frequencies, amplitudes, phases, decay, self.num_samples, self.sample_rate)
+
+    def _late_envelope(
+        self, decay: Float64[Tensor, "batch"], onset: Float64[Tensor, "batch"]
+    ) -> Float32[Tensor, "batch time"]:
+        """Silence before the onset, 1 at it, the decay after it."""
+        late = torch.arange(self.num_samples, device=onset.device) / self.sample_rate - onset[:, None]
+        return torch.exp(-decay[:, None] * late.clamp(min=0)).where(late >= 0, 0.0).float()
 
     def _add_noise(self, audio: Audio, snr_db: Float64[Tensor, "batch"], keys: Rows) -> Audio:
         if not torch.isfinite(snr_db).any():

@@ -22,7 +22,8 @@ class Waveforms(Synth):
         **settings: of every :class:`~disentone.synths.synth.Synth`.
 
     Raises:
-        ValueError: for f0 at or above Nyquist or below 20 Hz, or an amplitude that is not above 0.
+        ValueError: for f0 at or above Nyquist or below 20 Hz, an amplitude that is not above 0, or one that
+            gain hides.
 
     """
 
@@ -37,9 +38,11 @@ class Waveforms(Synth):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.require("decay", 0, math.inf, "1/s")
+        self.require("decay", 0, math.inf, " 1/s")
         self.require("amplitude", 1e-6, math.inf, "")
-        self.require("f0", 20, self.nyquist, "Hz", "Nyquist, ")
+        self.require("f0", 20, self.nyquist, " Hz", "Nyquist, ")
+        if self.gain == "peak" and "amplitude" in self.space.names:
+            raise ValueError("gain peak scales every clip to 1, which hides the factor amplitude; use gain fixed")
         self.num_partials = math.ceil(self.nyquist / self.extreme("f0")[0])
 
     def partials(self, parameters: Mapping[str, Float64[Tensor, "batch"]]) -> Partials:
