@@ -56,3 +56,28 @@ def entangled(rows: int = 700, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     factors = np.stack([rng.integers(0, size, rows) for size in SIZES], axis=1)
     mix = rng.normal(size=(3, 5))
     return standardised(factors) @ mix + 0.3 * rng.normal(size=(rows, 5)), factors
+
+
+def fully_rotated() -> tuple[np.ndarray, np.ndarray]:
+    """Every factor in every code: turned by a matrix of thirds."""
+    z, factors = identity()
+    z[:, :3] = z[:, :3] @ (np.eye(3) - 2 / 3)
+    return z, factors
+
+
+def leaking() -> tuple[np.ndarray, np.ndarray]:
+    """The first code also carries the square of the second factor."""
+    z, factors = identity()
+    z[:, 0] += z[:, 1] ** 2
+    return z, factors
+
+
+CASES = {
+    "identity": identity,
+    "45 degrees": rotated,
+    "full rotation": fully_rotated,
+    "duplicated factor": duplicated,
+    "missing factor": missing,
+    "noise": noise,
+    "non-linear leak": leaking,
+}

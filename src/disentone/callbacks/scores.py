@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -12,8 +12,6 @@ import pytorch_lightning as pl
 from disentone import plots
 from disentone.codes import encode, model_and_data
 from disentone.loggers import log_image
-from disentone.metrics.arrays import Preset
-from disentone.metrics.dci import Backend
 from disentone.metrics.evaluation import MATRICES, evaluate
 from disentone.shapes import Codes
 
@@ -41,9 +39,9 @@ class Scores(pl.Callback):
     def __init__(
         self,
         run_dir: str | Path,
-        preset: Preset = "dlib",
-        metrics: Literal["all"] | Sequence[str] = "all",
-        dci_backend: Backend | None = None,
+        preset: str = "dlib",
+        metrics: str | Sequence[str] = "all",
+        dci_backend: str | None = None,
         rows: int = 50_000,
         validation_rows: int = 5_000,
         seed: int = 0,

@@ -2,8 +2,39 @@
 
 from disentone.metrics.arrays import Scores, check_arrays, draw_rows
 from disentone.metrics.dci import dci
+from disentone.metrics.dci_es import dci_es
 from disentone.metrics.evaluation import METRICS, evaluate
-from disentone.metrics.mig import mig
+from disentone.metrics.infomec import infomec
+from disentone.metrics.interventional import beta_vae_score, factor_vae_score, irs
+from disentone.metrics.med import med
+from disentone.metrics.mig import dcimig, jemmig, mig, mig_sup
+from disentone.metrics.modularity import explicitness, modularity
 from disentone.metrics.sap import sap
+from disentone.metrics.traversal import traversal
+from disentone.metrics.udr import udr
+from disentone.metrics.unsupervised import unsupervised
 
-__all__ = ["METRICS", "Scores", "check_arrays", "dci", "draw_rows", "evaluate", "mig", "sap"]
+__all__ = [
+    "METRICS",
+    "Scores",
+    "beta_vae_score",
+    "check_arrays",
+    "dci",
+    "dci_es",
+    "dcimig",
+    "draw_rows",
+    "evaluate",
+    "explicitness",
+    "factor_vae_score",
+    "infomec",
+    "irs",
+    "jemmig",
+    "med",
+    "mig",
+    "mig_sup",
+    "modularity",
+    "sap",
+    "traversal",
+    "udr",
+    "unsupervised",
+]

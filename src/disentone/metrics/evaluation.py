@@ -1,25 +1,65 @@
 """All metrics by one call."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_arrays
-from disentone.metrics.dci import BACKENDS, dci
-from disentone.metrics.mig import mig
+from disentone.metrics.arrays import Scores, check_arrays, check_continuous, fractional_factors, is_robust, undefined
+from disentone.metrics.dci import backend_of, dci
+from disentone.metrics.dci_es import dci_es
+from disentone.metrics.infomec import infomec
+from disentone.metrics.interventional import beta_vae_score, factor_vae_score, irs
+from disentone.metrics.med import med
+from disentone.metrics.mig import dcimig, jemmig, mig, mig_sup
+from disentone.metrics.modularity import explicitness, modularity
 from disentone.metrics.sap import sap
+from disentone.metrics.unsupervised import unsupervised
 
-METRICS: Mapping[str, Callable[..., Scores]] = {"mig": mig, "dci": dci, "sap": sap}
+
+class Metric(NamedTuple):
+    """A function of codes and factors, the keys of its scores, and what it asks of them."""
+
+    score: Callable[..., Scores]
+    keys: tuple[str, ...]
+    continuous: bool = False
+    """Whether factors may have fractions."""
+    supervised: bool = True
+    """Whether it looks at the factors at all."""
+
+
+METRICS: Mapping[str, Metric] = {
+    "mig": Metric(mig, ("mig",)),
+    "mig_sup": Metric(mig_sup, ("mig_sup",)),
+    "dcimig": Metric(dcimig, ("dcimig",)),
+    "jemmig": Metric(jemmig, ("jemmig",)),
+    "dci": Metric(dci, ("dci_disentanglement", "dci_completeness", "dci_informativeness")),
+    "sap": Metric(sap, ("sap",)),
+    "modularity": Metric(modularity, ("modularity",)),
+    "explicitness": Metric(explicitness, ("explicitness",)),
+    "beta_vae_score": Metric(beta_vae_score, ("beta_vae_score",)),
+    "factor_vae_score": Metric(factor_vae_score, ("factor_vae_score",)),
+    "irs": Metric(irs, ("irs",), continuous=True),
+    "infomec": Metric(infomec, ("info_m", "info_c", "info_e")),
+    "med": Metric(med, ("med",)),
+    "unsupervised": Metric(
+        unsupervised,
+        ("gaussian_tc", "wasserstein", "wasserstein_normalised", "mutual_information"),
+        continuous=True,
+        supervised=False,
+    ),
+    "dci_es": Metric(dci_es, ("dci_es", "dci_es_size")),
+}
 MATRICES = ("mi_matrix", "dci_importance")
+SETS = ("all", "fast")
 
 
 def evaluate(
     codes: ArrayLike | Tensor,
     factors: ArrayLike | Tensor,
-    metrics: Literal["all"] | Sequence[str] = "all",
+    metrics: str | Sequence[str] = "all",
     preset: str = "dlib",
     seed: int = 0,
     factor_names: Sequence[str] | None = None,
@@ -29,41 +69,47 @@ def evaluate(
     """Score codes against the factors they should stand for.
 
     Args:
-        codes: [row code] floats: posterior means.
-        factors: [row factor] whole numbers: positions.
-        metrics: names out of ``METRICS``, or all of them.
+        codes: [row code] floats: posterior means. Arrays, tensors or lists; they are not changed.
+        factors: [row factor] whole numbers: positions. Labels need not be contiguous. Columns with fractions
+            are admitted by ``irs`` and the unsupervised metrics; the others are then nan, with the reason.
+        metrics: ``all``; ``fast``, which leaves out DCI-ES and exact DCI (back-end ``gradient_boosting``), the
+            two that take minutes; or names: keys of ``METRICS`` or of single scores.
         preset: ``dlib`` repeats the 2019 large-scale study (Locatello et al.), ``robust`` mends known faults.
         seed: of the rows each metric draws, of its estimators, and of the permutation for chance.
         factor_names: for the keys; numbers by default.
         chance: score permuted factor rows too, under ``chance/<key>``.
-        dci_backend: instead of the preset's own.
+        dci_backend: ``gradient_boosting`` or ``lightgbm`` instead of the preset's own.
 
     Returns:
         flat keys: each score, ``<score>/<factor>`` where it has parts, the matrices ``mi_matrix`` and
-        ``dci_importance`` [code factor], and ``settings``.
+        ``dci_importance`` [code factor], and ``settings``: preset, seed, back-end, rows given, ``rows_used`` by
+        metric (``train``, ``test``), ``reasons`` of nans by metric.
 
     Raises:
         ValueError: for unknown metrics or presets, names that do not fit, or arrays that
             :func:`~disentone.metrics.arrays.check_arrays` refuses.
 
     """
-    chosen = _chosen(metrics)
-    if preset not in ("dlib", "robust"):
-        raise ValueError(f"preset must be dlib or robust, got {preset}")
-    z, v = check_arrays(codes, factors)
-    names = [str(k) for k in range(v.shape[1])] if factor_names is None else list(factor_names)
-    if len(names) != v.shape[1]:
-        raise ValueError(f"{len(names)} factor names for {v.shape[1]} factors")
-    backend: str = dci_backend or BACKENDS[preset]
-    if backend not in BACKENDS.values():
-        raise ValueError(f"dci_backend must be {' or '.join(BACKENDS.values())}, got {backend}")
+    is_robust(preset)
+    backend = backend_of(preset, dci_backend)
+    chosen = chosen_metrics(metrics, backend)
+    z, v = check_continuous(codes, factors)
+    names = [str(k) for k in range(v.shape[1])] if factor_names is None else [str(name) for name in factor_names]
+    if len(names) != v.shape[1] or len(set(names)) != len(names):
+        raise ValueError(f"{len(names)} factor names for {v.shape[1]} factors; each needs one of its own, got {names}")
+    if not fractional_factors(v):
+        v = check_arrays(z, v)[1]
 
-    result: dict[str, Any] = dict(_scores(chosen, z, v, preset, seed, backend, names))
+    scores = {name: _score(name, z, v, preset, seed, backend) for name in chosen}
+    result = {key: value for name in chosen for key, value in _flat(scores[name], names).items()}
     if chance:
         shuffled = v[np.random.default_rng(seed).permutation(len(v))]
-        for key, value in _scores(chosen, z, shuffled, preset, seed, backend, names):
-            if key not in MATRICES:
-                result[f"chance/{key}"] = value
+        for name in chosen:
+            # Without factors nothing changes when these are permuted.
+            blind = not METRICS[name].supervised
+            beside = scores[name] if blind else _score(name, z, shuffled, preset, seed, backend)
+            flat = _flat(beside, names).items()
+            result |= {f"chance/{key}": value for key, value in flat if key not in MATRICES}
     result["settings"] = {
         "preset": preset,
         "metrics": chosen,
@@ -72,32 +118,52 @@ def evaluate(
         "rows": len(z),
         "codes": z.shape[1],
         "factors": names,
+        "rows_used": {
+            name: {key: value for key, value in score["settings"].items() if key != "reason"}
+            for name, score in scores.items()
+        },
+        "reasons": {
+            name: score["settings"]["reason"] for name, score in scores.items() if "reason" in score["settings"]
+        },
     }
     return result
 
 
-def _chosen(metrics: Literal["all"] | Sequence[str]) -> list[str]:
-    chosen = list(METRICS) if metrics == "all" else list(metrics)
-    for name in chosen:
-        if name not in METRICS:
-            raise ValueError(f"no metric is called {name}; there are {', '.join(METRICS)}")
+def chosen_metrics(metrics: str | Sequence[str], dci_backend: str) -> list[str]:
+    """Names of METRICS for a set (``all``, ``fast``) or for names of metrics and scores.
+
+    Raises:
+        ValueError: for an unknown name.
+
+    """
+    if isinstance(metrics, str) and metrics in SETS:
+        slow = {"dci_es", "dci"} if dci_backend == "gradient_boosting" else {"dci_es"}
+        return [name for name in METRICS if metrics == "all" or name not in slow]
+    chosen = []
+    for wanted in [metrics] if isinstance(metrics, str) else metrics:
+        found = [name for name, metric in METRICS.items() if wanted == name or wanted in metric.keys]
+        if not found:
+            raise ValueError(
+                f"no metric is called {wanted}; there are {', '.join(METRICS)}, and the sets {' and '.join(SETS)}"
+            )
+        chosen += [name for name in found if name not in chosen]
     return chosen
 
 
-def _scores(
-    chosen: Sequence[str],
-    z: Tensor,
-    v: Tensor,
-    preset: str,
-    seed: int,
-    backend: str,
-    names: Sequence[str],
-) -> Iterable[tuple[str, float | np.ndarray]]:
-    for name in chosen:
-        options = {"backend": backend} if name == "dci" else {}
-        for key, value in METRICS[name](z, v, preset=preset, seed=seed, **options).items():
-            if key.endswith("_per_factor"):
-                parts = zip(names, np.asarray(value).tolist(), strict=True)
-                yield from ((f"{key.removesuffix('_per_factor')}/{factor}", part) for factor, part in parts)
-            else:
-                yield key, value
+def _score(name: str, codes: Tensor, factors: Tensor, preset: str, seed: int, backend: str) -> Scores:
+    metric = METRICS[name]
+    if not metric.continuous and (fractional := fractional_factors(factors)):
+        return undefined(metric.keys, f"{name} needs whole numbers; factor {fractional[0]} has fractions: bin it first")
+    options = {"backend": backend} if name == "dci" else {}
+    return metric.score(codes, factors, preset=preset, seed=seed, **options)
+
+
+def _flat(scores: Scores, names: Sequence[str]) -> Scores:
+    flat: Scores = {}
+    for key, value in scores.items():
+        if key.endswith("_per_factor"):
+            parts = zip(names, np.asarray(value).tolist(), strict=True)
+            flat |= {f"{key.removesuffix('_per_factor')}/{factor}": part for factor, part in parts}
+        elif key != "settings":
+            flat[key] = value
+    return flat

@@ -5,15 +5,16 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from disentone.metrics.arrays import Preset
-
 BINS = 20
+ROWS = 10_000
+ROUNDING = 1e-12
 
 
 def equal_width_bins(codes: Float64[Tensor, "row code"], bins: int = BINS) -> Int64[Tensor, "row code"]:
     """Bin numbers by equal-width bins between each code's smallest and largest value."""
     low, high = codes.amin(dim=0).cpu().numpy(), codes.amax(dim=0).cpu().numpy()
-    # A constant code falls into one bin, whatever its edges.
+    # A constant code lies in its first bin. Left as it is, its zero step would change how NumPy rounds all edges.
+    high = np.where(high > low, high, low + 1)
     edges = torch.as_tensor(np.linspace(low, high, bins + 1)[:-1].T.copy(), device=codes.device)
     return torch.searchsorted(edges, codes.T.contiguous(), right=True).T.clamp(min=1) - 1
 
@@ -48,26 +49,41 @@ def entropy(counts: Float64[Tensor, "*batch value"], correct: bool = False) -> F
     return plug_in + ((counts > 0).sum(dim=-1) - 1) / (2 * total) if correct else plug_in
 
 
+def plug_in_information(counts: Float64[Tensor, "*pair bin value"]) -> Float64[Tensor, "*pair"]:
+    """Mutual information of joint counts; what is rounding error is 0."""
+    information = entropy(counts.sum(dim=-1)) + entropy(counts.sum(dim=-2)) - entropy(counts.flatten(-2))
+    return torch.where(information > ROUNDING, information, 0)
+
+
 def mutual_information(
-    codes: Float64[Tensor, "row code"], factors: Int64[Tensor, "row factor"], preset: Preset
+    codes: Float64[Tensor, "row code"], factors: Int64[Tensor, "row factor"], robust: bool = False
 ) -> tuple[Float64[Tensor, "code factor"], Float64[Tensor, "factor"]]:
     """I(z_j; v_k) for all pairs, and H(v_k).
 
-    ``dlib``: 20 equal-width bins, plug-in. ``robust``: quantile bins, as many as the factor has values but at
+    Plain: 20 equal-width bins, plug-in. ``robust``: quantile bins, as many as the factor has values but at
     least 20, with Miller's correction, and never below 0.
     """
-    if preset == "dlib":
+    if not robust:
         counts = joint_counts(equal_width_bins(codes), factors)
-        return _information(counts, correct=False), entropy(counts.sum(dim=2)[0])
+        return plug_in_information(counts), entropy(counts.sum(dim=2)[0])
     columns, entropies = [], []
-    for k, values in enumerate((factors.amax(dim=0) + 1).tolist()):
-        counts = joint_counts(quantile_bins(codes, max(BINS, values)), factors[:, k : k + 1])
-        columns.append(_information(counts, correct=True).clamp(min=0))
-        entropies.append(entropy(counts.sum(dim=2)[0], correct=True))
-    return torch.cat(columns, dim=1), torch.cat(entropies)
+    for factor in factors.T:
+        values = int(factor.max()) + 1
+        bins = quantile_bins(codes, max(BINS, values))
+        h_factor = _column_entropies(factor[:, None])
+        # Occupied cells only: a table of all of them could not be held for a factor of thousands of values.
+        information = _column_entropies(bins) + h_factor - _column_entropies(bins * values + factor[:, None])
+        columns.append(torch.where(information > ROUNDING, information, 0))
+        entropies.append(h_factor)
+    return torch.stack(columns, dim=1), torch.cat(entropies)
 
 
-def _information(counts: Float64[Tensor, "code factor bin value"], correct: bool) -> Float64[Tensor, "code factor"]:
-    h_code = entropy(counts.sum(dim=3), correct)
-    h_factor = entropy(counts.sum(dim=2), correct)
-    return h_code + h_factor - entropy(counts.flatten(2), correct)
+def _column_entropies(labels: Int64[Tensor, "row column"]) -> Float64[Tensor, "column"]:
+    """Miller's entropy of each column's labels."""
+    columns, size = labels.shape[1], int(labels.max()) + 1
+    cells, counts = torch.unique(labels + size * torch.arange(columns, device=labels.device), return_counts=True)
+    share = counts.double() / len(labels)
+    column = torch.div(cells, size, rounding_mode="floor")
+    empty = torch.zeros(columns, dtype=torch.float64, device=labels.device)
+    plug_in = empty.index_add(0, column, -torch.special.xlogy(share, share))
+    return plug_in + (empty.index_add(0, column, torch.ones_like(share)) - 1) / (2 * len(labels))
