@@ -53,7 +53,7 @@ def traversal(
     decoded = torch.cat([decode(part.to(kind)).flatten(1).float() for part in torch.split(walks.flatten(0, 2), BATCH)])
     batches = torch.split(images, BATCH) if isinstance(images, Tensor) else images
     nearest = nearest_rows(decoded, batches, len(z)).to(v.device)
-    positions = (v[nearest].double() / v.amax(dim=0)).view(*walks.shape[:3], -1)
+    positions = (v[nearest].double() / v.amax(dim=0)).view(*walks.shape[:3], v.shape[1])
     scores = {key: torch.full((z.shape[1],), float("nan"), dtype=torch.float64) for key in KEYS}
     movement = torch.zeros(z.shape[1], v.shape[1], dtype=torch.float64)
     for latent, path in zip(walked, positions, strict=True):
