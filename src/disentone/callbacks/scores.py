@@ -99,7 +99,7 @@ class Scores(pl.Callback):
             dci_backend=self.dci_backend,
         )
         scores["active_units"] = active_units(codes)
-        return scores, {"codes": codes.numpy(), "factors": factors.numpy(), "rows": rows.numpy()}
+        return scores, {"codes": codes.double().numpy(), "factors": factors.numpy(), "rows": rows.numpy()}
 
 
 def active_units(codes: Codes) -> float:
