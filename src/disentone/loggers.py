@@ -37,7 +37,7 @@ def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model
         job_type="train",
         save_dir=str(folder),
         log_model=log_model,
-        settings=wb.Settings(silent=True, console="off"),
+        settings=wb.Settings(silent=True, console="off", init_timeout=30),
     )
     # Lightning 2.6 always passes this argument, and wandb 0.31 warns of it.
     logger._wandb_init.pop("anonymous", None)
