@@ -91,7 +91,10 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def _check_node(path: str, node: dict[str, Any]) -> None:
-    arguments = accepted(get_object(node["_target_"]))
+    try:
+        arguments = accepted(get_object(node["_target_"]))
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"{path}._target_: there is no {node['_target_']} to import") from error
     for key in node.keys() - SPECIAL:
         if key not in arguments:
             raise ValueError(f"{path}.{key}: {node['_target_']} takes no {key}; {nearest(key, arguments)}")

@@ -41,12 +41,16 @@ def message(error: BaseException) -> str:
         return f"{message(error.__cause__)}{_full_key(error)}"
     if isinstance(error, WandbError):
         return f"Weights & Biases: {error}; WANDB_MODE=offline keeps the run in its folder for `wandb sync` later"
+    if isinstance(error, MisconfigurationException):
+        return f"trainer: {error}; trainer.accelerator=auto with trainer.devices=1 runs anywhere"
     text = str(error).strip() or type(error).__name__
     if found := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
         return f"{found[1]}: there is no such config group; {nearest(found[1], _groups())}"
     if found := re.search(r"Could not override '([^']+)'", text):
-        key = found[1].lstrip("+~")
-        return f"{key}: there is no such key; {nearest(key, _keys())}"
+        key, known = found[1].lstrip("+~"), _keys()
+        if key in known:
+            return f"{key}: an entry that is not there yet is added with +{key}.<name>=<value>"
+        return f"{key}: there is no such key; {nearest(key, known)}"
     if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         return f"{found[1]}={found[2]}: there is no such choice; {nearest(found[2], _choices(found[1]))}"
     return text

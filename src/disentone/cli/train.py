@@ -42,6 +42,7 @@ def train(cfg: DictConfig) -> None:
     data = instantiate(cfg.data)
     vae = instantiate(cfg.model)(data.shape)
     system = System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer), cfg.seed)
+    system.configure_optimizers()  # a setting that the optimiser refuses should stop the run here
     callbacks = [instantiate(callback) for callback in cfg.callbacks.values()] + [instantiate(cfg.metrics)]
     run_loggers = [instantiate(logger) for logger in cfg.logger.values()]
     io = checkpoints.AtomicCheckpointIO()
