@@ -10,7 +10,9 @@ from omegaconf import OmegaConf
 
 from conftest import EXPERIMENTS, TOY
 from disentone import config
+from disentone.cli.arguments import folder_name
 from disentone.cli.train import train
+from disentone.synths import Additive
 
 GROUPS = {
     f"{path.parent.relative_to(config.config_dir())}={path.stem}": path
@@ -70,15 +72,14 @@ def test_the_presets_are_stated_in_full() -> None:
     """Every option of a preset is in its file, so that its name means one thing."""
     additive = [OmegaConf.load(GROUPS[f"synth={name}"]) for name in ("tones", "tones_noisy", "tones_smooth")]
     keys = [set(cfg) - {"factors"} for cfg in additive]
-    assert (
-        keys[0]
-        == keys[1]
-        == keys[2]
-        == config.accepted_keys(_class("disentone.synths.Additive")) - {"factors"} | {"_target_"}
-    )
+    stated = config.accepted(Additive).keys() - {"factors"} | {"_target_"}
+    assert keys == [stated] * 3
 
 
-def _class(name: str) -> type:
-    from hydra.utils import get_class
-
-    return get_class(name)
+def test_folder_names_are_short_plain_and_stable() -> None:
+    assert folder_name("objective.beta=4,seed=0") == "objective.beta=4,seed=0"
+    assert folder_name("objective/schedule=warmup") == "objective_schedule=warmup"
+    assert folder_name("") == "run"
+    long = [folder_name("x" * 300 + end) for end in "aab"]
+    assert long[0] == long[1] != long[2]
+    assert len(long[0]) < 200

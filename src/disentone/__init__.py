@@ -1,5 +1,19 @@
 """Learning, without labels, what a sound is made of, and measuring how well."""
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from disentone.loading import Run, load
 
 __version__ = version("disentone")
+__all__ = ["Run", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when asked for: scoring arrays should not have to wait for Lightning.
+    if name in ("Run", "load"):
+        from disentone import loading
+
+        return getattr(loading, name)
+    raise AttributeError(f"module disentone has no attribute {name}")

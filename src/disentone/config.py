@@ -1,21 +1,26 @@
-"""Where the configs are, and whether one means what it says."""
+"""Where the configs are, whether one means what it says, and what a run folder keeps of it."""
 
 import difflib
-import hashlib
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+import typing
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from beartype import BeartypeConf
+from beartype.door import is_bearable
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-LONGEST_NAME = 150
-
+RUN_DIR = "${hydra:runtime.output_dir}"
 SPECIAL = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
+TOP = {"name": str, "seed": int, "sweep": str, "run_dir": str}
+NODES = {"synth", "frontend", "data", "model", "objective", "metrics", "optimizer", "trainer"}
+MAPPINGS = {"callbacks", "logger"}
+# An int is welcome where a float is asked for.
+TOWER = BeartypeConf(is_pep484_tower=True)
 
 
 def config_dir() -> Path:
@@ -25,59 +30,92 @@ def config_dir() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
-def folder_name(override_dirname: str) -> str:
-    """A run's folder in its sweep: what varies, without characters that folders cannot have, cut if too long."""
-    name = re.sub(r"[^\w.,=+-]", "_", override_dirname) or "run"
-    if len(name) <= LONGEST_NAME:
-        return name
-    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+def plain(config: Any, resolve: bool = False) -> dict[str, Any]:
+    """A config as dictionaries, lists and values."""
+    container = OmegaConf.to_container(config, resolve=resolve)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
 
 
-def without_fixed_keys(arguments: Sequence[str]) -> list[str]:
-    """The override that names the runs of a sweep by what varies: all other keys of the command line are left out.
-
-    Beta and seed are always named.
-    """
-    pairs = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
-    try:
-        overrides = OverridesParser.create().parse_overrides(pairs)
-    except HydraException:
-        return []  # Hydra will say what is wrong
-    fixed = {o.key_or_group for o in overrides if not o.is_sweep_override()} - {"objective.beta", "seed"}
-    keys = ",".join(f"'{key}'" for key in sorted({"experiment", "sweep", *fixed}))
-    return [f"hydra.job.config.override_dirname.exclude_keys=[{keys}]"]
+# What a config says.
 
 
 def check(config: DictConfig) -> None:
-    """Compare the keys of every node that names a ``_target_`` with what the target takes.
+    """Compare every key and the type of its value with what the node's ``_target_`` takes.
 
     Raises:
-        ValueError: for a key that its target does not know, with the nearest one it does.
+        ValueError: for a key that nothing takes, with the nearest one that something does; for a value of the
+            wrong type; for a node without a ``_target_``.
 
     """
-    container = OmegaConf.to_container(config, resolve=True)
-    for path, node in _targets(container, ""):
-        accepted = accepted_keys(get_object(node["_target_"]))
-        for key in node.keys() - SPECIAL:
-            if key not in accepted:
-                near = difflib.get_close_matches(key, accepted, n=1)
-                remedy = f"did you mean {near[0]}?" if near else f"it takes {', '.join(sorted(accepted))}"
-                raise ValueError(f"{path}.{key}: {node['_target_']} takes no {key}; {remedy}")
+    container = plain(config, resolve=True)
+    for key, value in container.items():
+        if key not in TOP.keys() | NODES | MAPPINGS:
+            raise ValueError(f"{key}: there is no such key; {nearest(key, TOP.keys() | NODES | MAPPINGS)}")
+        if key in TOP and not isinstance(value, TOP[key]):
+            raise ValueError(f"{key}: expected {TOP[key].__name__}, got {value!r}")
+    if not 0 <= container["seed"] < 2**32:
+        raise ValueError(f"seed must lie in 0..{2**32 - 1}, got {container['seed']}")
+    nodes = [(key, container[key]) for key in sorted(NODES & container.keys())]
+    nodes += [(f"{key}.{name}", node) for key in sorted(MAPPINGS) for name, node in container.get(key, {}).items()]
+    for path, node in nodes:
+        if not isinstance(node, dict) or "_target_" not in node:
+            raise ValueError(f"{path}: expected a node with a _target_, got {node!r}")
+        for inner_path, inner in _targets(node, path):
+            _check_node(inner_path, inner)
 
 
-def accepted_keys(target: Any) -> set[str]:
-    """Names of the keyword arguments of a class or function; ``**settings`` stand for the base class's."""
-    if not inspect.isclass(target):
-        return set(inspect.signature(target).parameters)
-    accepted: set[str] = set()
-    for cls in target.__mro__:
-        if "__init__" not in vars(cls):
-            continue
-        parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
-        accepted |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+def accepted(target: Any) -> dict[str, Any]:
+    """Keyword arguments of a class or function and their types; ``**settings`` stand for the base class's."""
+    functions = (
+        [vars(cls)["__init__"] for cls in target.__mro__ if "__init__" in vars(cls)]
+        if inspect.isclass(target)
+        else [target]
+    )
+    arguments: dict[str, Any] = {}
+    for function in functions:
+        parameters = inspect.signature(function).parameters.values()
+        hints = _type_hints(function)
+        named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        arguments = {name: hints.get(name, Any) for name in named} | arguments
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    return accepted - {"self"}
+    arguments.pop("self", None)
+    return arguments
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """What to write instead: the nearest of the names, or all of them."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}"
+
+
+def _check_node(path: str, node: dict[str, Any]) -> None:
+    try:
+        arguments = accepted(get_object(node["_target_"]))
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"{path}._target_: there is no {node['_target_']} to import") from error
+    for key in node.keys() - SPECIAL:
+        if key not in arguments:
+            raise ValueError(f"{path}.{key}: {node['_target_']} takes no {key}; {nearest(key, arguments)}")
+        value, hint = node[key], arguments[key]
+        if not _holds_targets(value) and not is_bearable(value, hint, conf=TOWER):
+            raise ValueError(f"{path}.{key}: expected {_describe(hint)}, got {value!r}")
+
+
+def _type_hints(function: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return {}  # written for a type checker alone
+
+
+def _describe(hint: Any) -> str:
+    return hint.__name__ if inspect.isclass(hint) else re.sub(r"\b(typing|collections\.abc)\.", "", str(hint))
+
+
+def _holds_targets(value: Any) -> bool:
+    return any(True for _ in _targets(value, ""))
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -89,3 +127,34 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     elif isinstance(node, list):
         for number, child in enumerate(node):
             yield from _targets(child, f"{path}.{number}")
+
+
+# What a run folder says.
+
+
+def to_yaml(config: DictConfig) -> str:
+    """A config as its run folder keeps it: complete, so that it can be run again, and with no folder of its own."""
+    kept = {**plain(config), "run_dir": RUN_DIR}
+    if HydraConfig.initialized():
+        settings = plain(HydraConfig.instance().cfg)["hydra"]
+        kept["hydra"] = {key: settings[key] for key in ("run", "sweep", "callbacks")}
+    return OmegaConf.to_yaml(OmegaConf.create(kept))
+
+
+def is_same_run(config: DictConfig, run_dir: Path) -> bool:
+    """Whether the folder holds this run already; False where it holds none.
+
+    Raises:
+        ValueError: if it holds a run of another config.
+
+    """
+    written = run_dir / "config.yaml"
+    if not written.exists():
+        return False
+    before, now = plain(OmegaConf.load(written)), plain(config)
+    for key in ("run_dir", "hydra"):
+        before.pop(key, None), now.pop(key, None)
+    if before != now:
+        key = next(key for key in [*now, *before] if before.get(key) != now.get(key))
+        raise ValueError(f"{run_dir} holds a run of another config ({key} differs); name this one with sweep=<name>")
+    return True

@@ -230,4 +230,7 @@ def _factor(name: str, description: Mapping[str, object]) -> Factor:
     known = ("unit", "start", "stop", "step", "count", "spacing", "values", "labels")
     if unknown := [key for key in description if key not in known]:
         raise ValueError(f"factor {name}: unknown key {unknown[0]}; known are {', '.join(known)}")
+    for key in ("start", "stop", "step", "count"):
+        if not isinstance(description.get(key), int | float | None):
+            raise ValueError(f"factor {name}: {key} must be a finite number, got {description[key]}")
     return Factor(name, **description)  # type: ignore[arg-type]

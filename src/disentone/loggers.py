@@ -2,6 +2,7 @@
 
 import netrc
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlparse
@@ -9,6 +10,8 @@ from urllib.parse import urlparse
 import pytorch_lightning as pl
 import wandb as wb
 from pytorch_lightning.loggers import WandbLogger
+
+from disentone.files import write_atomically
 
 DEFAULT_SERVER = "https://api.wandb.ai"
 
@@ -30,6 +33,7 @@ def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model
     if "WANDB_MODE" not in os.environ and not has_key():
         os.environ["WANDB_MODE"] = "offline"
     logger = WandbLogger(
+        id=_run_id(folder / "wandb_id"),
         name=folder.name,
         group=folder.parent.name,
         project=project,
@@ -37,11 +41,18 @@ def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model
         job_type="train",
         save_dir=str(folder),
         log_model=log_model,
-        settings=wb.Settings(silent=True, console="off"),
+        settings=wb.Settings(silent=True, console="off", init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", 30))),
     )
     # Lightning 2.6 always passes this argument, and wandb 0.31 warns of it.
     logger._wandb_init.pop("anonymous", None)
     return logger
+
+
+def _run_id(path: Path) -> str:
+    """The id that this run folder has at W&B: made once, so that a resumed run is the same run."""
+    if not path.exists():
+        write_atomically(path, secrets.token_hex(4))
+    return path.read_text()
 
 
 def has_key() -> bool:

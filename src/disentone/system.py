@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from disentone import hashing
 from disentone.models import VAE
 from disentone.objectives import Objective, Terms
 from disentone.shapes import Batch, Scalar
@@ -19,6 +20,8 @@ class System(pl.LightningModule):
         vae: the network and its likelihood.
         objective: its loss.
         optimizer: called with the parameters.
+        seed: of all random draws of training and validation, each a function of the step: a resumed run draws
+            what the uninterrupted one would have, and validation never shifts the draws of training.
 
     """
 
@@ -27,9 +30,22 @@ class System(pl.LightningModule):
         vae: VAE,
         objective: Objective,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.vae, self.objective, self.optimizer = vae, objective, optimizer
+        self.vae, self.objective, self.optimizer, self.seed = vae, objective, optimizer, seed
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed the draws of this step."""
+        self._seed_draws(self.global_step)
+
+    def on_validation_epoch_start(self) -> None:
+        """Seed the draws of a validation: the same every time, so that its curve is smoother."""
+        self._seed_draws(-1)
+
+    def on_test_epoch_start(self) -> None:
+        """Seed the draws of the test."""
+        self._seed_draws(-2)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Scalar:
         """The loss of one batch; its scalar terms are logged as ``train/<term>``."""
@@ -46,6 +62,9 @@ class System(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser for all parameters."""
         return self.optimizer(self.parameters())
+
+    def _seed_draws(self, step: int) -> None:
+        torch.manual_seed(int(hashing.bits(self.seed, torch.tensor(step), torch.tensor(self.global_rank))))
 
     def _step(self, stage: str, batch: Batch) -> Scalar:
         terms = self.objective(self.vae, batch, self.global_step)

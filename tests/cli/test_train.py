@@ -145,7 +145,9 @@ def test_one_failing_run_does_not_stop_the_others_and_the_table_still_comes(tmp_
 def test_a_run_folder_of_another_config_is_left_alone(compose_config, tmp_path: Path) -> None:
     train(compose_config(["experiment=quickstart", *TOY, "logger=csv"]))
     written = (tmp_path / "run" / "scores.json").read_bytes()
-    with pytest.raises(ValueError, match="holds a run of another config; give this sweep its own name"):
+    with pytest.raises(
+        ValueError, match=r"holds a run of another config \(objective differs\); name this one with sweep=<name>"
+    ):
         train(compose_config(["experiment=quickstart", *TOY, "logger=csv", "objective.beta=2"]))
     assert (tmp_path / "run" / "scores.json").read_bytes() == written
 

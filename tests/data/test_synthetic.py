@@ -1,12 +1,13 @@
 """The data module: positions travel, images are a function, splits are exact, modes agree."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from disentone.data import SyntheticData
+from disentone.data import Sounds, SyntheticData
 from disentone.frontends import CQT
 from disentone.synths import Additive
 
@@ -19,10 +20,15 @@ def make_data(tmp_path: Path, noisy: bool = False, **settings: object) -> Synthe
     return SyntheticData(synth, CQT(hop=1024), **{**defaults, **settings})
 
 
-def epoch_rows(data: SyntheticData, epoch: int) -> list[int]:
+def epoch_sounds(data: SyntheticData, epoch: int) -> list[Sounds]:
+    """The batches of one pass of the endless stream."""
     loader = data.train_dataloader()
-    loader.sampler.set_epoch(epoch)
-    return torch.cat([data.space.rows(sounds.positions) for sounds in loader]).tolist()
+    loader.sampler.start = lambda: epoch * len(loader)
+    return list(islice(loader, len(loader)))
+
+
+def epoch_rows(data: SyntheticData, epoch: int) -> list[int]:
+    return torch.cat([data.space.rows(sounds.positions) for sounds in epoch_sounds(data, epoch)]).tolist()
 
 
 def test_splits_share_no_row_and_cover_all(tmp_path: Path) -> None:
@@ -53,6 +59,16 @@ def test_every_epoch_is_a_new_order_of_the_same_rows(tmp_path: Path) -> None:
     first, second, first_again = (epoch_rows(data, epoch) for epoch in (0, 1, 0))
     assert first == first_again != second
     assert sorted(first) == sorted(second) == sorted(data.rows("train").tolist())
+
+
+def test_a_stream_resumed_anywhere_goes_on_as_the_uninterrupted_one(tmp_path: Path) -> None:
+    whole = make_data(tmp_path).train_dataloader()
+    keys = [sounds.keys.tolist() for sounds in islice(whole, 20)]
+    assert len(whole) == 6  # 38 rows in batches of 7: the last pass is reached
+    for start in (1, 5, 6, 13):
+        resumed = make_data(tmp_path).train_dataloader()
+        resumed.sampler.start = lambda start=start: start
+        assert [sounds.keys.tolist() for sounds in islice(resumed, 20 - start)] == keys[start:]
 
 
 def test_cached_equals_on_the_fly_within_float16(tmp_path: Path) -> None:
@@ -113,9 +129,7 @@ def test_continuous_draws_are_new_every_epoch_and_the_same_again(tmp_path: Path)
     data = make_data(tmp_path, continuous=True)
 
     def epoch(number: int) -> torch.Tensor:
-        loader = data.train_dataloader()
-        loader.sampler.set_epoch(number)
-        return torch.cat([sounds.positions for sounds in loader])
+        return torch.cat([sounds.positions for sounds in epoch_sounds(data, number)])
 
     first, second = epoch(0), epoch(1)
     assert torch.equal(first, epoch(0))
@@ -127,9 +141,7 @@ def test_continuous_draws_are_new_every_epoch_and_the_same_again(tmp_path: Path)
 
 def test_noise_stays_with_its_row_unless_renewed(tmp_path: Path) -> None:
     def sound_of_row(data: SyntheticData, row: int, epoch: int) -> torch.Tensor:
-        loader = data.train_dataloader()
-        loader.sampler.set_epoch(epoch)
-        for sounds in loader:
+        for sounds in epoch_sounds(data, epoch):
             hit = data.space.rows(sounds.positions) == row
             if hit.any():
                 return data.render(sounds)[hit][0]

@@ -1,7 +1,6 @@
 """Disentanglement scores at every validation and, in full, of the finished model."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytorch_lightning as pl
 
 from disentone import plots
 from disentone.codes import encode, model_and_data
+from disentone.files import write_atomically
 from disentone.loggers import log_image
 from disentone.metrics.evaluation import MATRICES, evaluate
 from disentone.shapes import Codes
@@ -97,16 +97,9 @@ class Scores(pl.Callback):
             dci_backend=self.dci_backend,
         )
         scores["active_units"] = active_units(codes)
-        return scores, {"codes": codes.numpy(), "factors": factors.numpy(), "rows": rows.numpy()}
+        return scores, {"codes": codes.double().numpy(), "factors": factors.numpy(), "rows": rows.numpy()}
 
 
 def active_units(codes: Codes) -> float:
     """How many posterior means vary by more than 0.01 over the data (Burda et al. 2016)."""
     return float((codes.var(dim=0, correction=0) > ACTIVE_VARIANCE).sum())
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a whole file or none."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

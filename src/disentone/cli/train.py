@@ -1,7 +1,10 @@
 """disentone-train: one run, or with -m a sweep."""
 
+import json
 import logging
 import sys
+import time
+import traceback
 import warnings
 from pathlib import Path
 
@@ -10,81 +13,87 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from disentone import config, loggers
-from disentone.callbacks.scores import write_atomically
+from disentone import checkpoints, config, errors, loggers
+from disentone.cli import arguments
+from disentone.files import remove_temporary, write_atomically
+from disentone.provenance import provenance
 from disentone.report.results import SweepResults, finish_sweep
 from disentone.system import System
 
 
 def train(cfg: DictConfig) -> None:
-    """Train and score what a config describes; everything it makes lies in ``cfg.run_dir``."""
+    """Train and score what a config describes; everything it makes lies in ``cfg.run_dir``.
+
+    A run folder that was begun is continued from its newest checkpoint, one that is finished is left alone.
+
+    Raises:
+        ValueError: for a config that cannot be, or a folder that holds a run of another one.
+
+    """
     config.check(cfg)
-    resolved = OmegaConf.to_container(cfg, resolve=True)
     run_dir = Path(cfg.run_dir)
-    last = run_dir / "checkpoints" / "last.ckpt"
-    if is_finished(run_dir, resolved):
+    if config.is_same_run(cfg, run_dir) and (run_dir / "scores.json").exists():
         print(f"{run_dir} is finished; nothing to do")
         return
+    begun = time.monotonic()
+    kept, resolved = config.to_yaml(cfg), config.plain(cfg, resolve=True)  # instantiate resolves cfg in place
 
     pl.seed_everything(cfg.seed, verbose=False)
     data = instantiate(cfg.data)
     vae = instantiate(cfg.model)(data.shape)
-    system = System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer))
+    system = System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer), cfg.seed)
+    system.configure_optimizers()  # a setting that the optimiser refuses should stop the run here
     callbacks = [instantiate(callback) for callback in cfg.callbacks.values()] + [instantiate(cfg.metrics)]
     run_loggers = [instantiate(logger) for logger in cfg.logger.values()]
-    trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=run_loggers)
+    io = checkpoints.AtomicCheckpointIO()
+    trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=run_loggers, plugins=[io])
+    checkpoint = checkpoints.newest(run_dir / "checkpoints")
 
-    write_atomically(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    write_atomically(run_dir / "config.yaml", kept)
+    facts = provenance()
     for logger in run_loggers:
-        logger.log_hyperparams(resolved)
+        logger.log_hyperparams({**resolved, "provenance": facts})
     try:
-        trainer.fit(system, data, ckpt_path=last if last.exists() else None)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
-        trainer.save_checkpoint(last)
+        trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
+        trainer.save_checkpoint(run_dir / "checkpoints" / checkpoints.LAST)
         trainer.test(system, data, verbose=False)
     finally:
         loggers.finish()
+    remove_temporary(run_dir)
+    write_atomically(run_dir / "run.json", json.dumps({**facts, "seconds": time.monotonic() - begun}, indent=2))
 
 
-def is_finished(run_dir: Path, resolved: object) -> bool:
-    """Whether this very run was done before.
-
-    Raises:
-        ValueError: if the folder holds a run of another config.
-
-    """
-    written = run_dir / "config.yaml"
-    if not written.exists():
-        return False
-    before = OmegaConf.to_container(OmegaConf.load(written))
-    if before != resolved:
-        raise ValueError(f"{run_dir} holds a run of another config; give this sweep its own name with sweep=<name>")
-    return (run_dir / "scores.json").exists()
-
-
-OmegaConf.register_new_resolver("folder_name", config.folder_name, replace=True)
+OmegaConf.register_new_resolver("folder_name", arguments.folder_name, replace=True)
 
 
 @hydra.main(config_path=str(config.config_dir()), config_name="train", version_base="1.3")
 def run(cfg: DictConfig) -> None:
-    """Hydra's entry point."""
+    """One job of Hydra's: a failed one says why in its own folder, too."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Positions are a few bytes a row; a worker process would only add its own cost.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    # The loader does resume, by the number of the step.
+    warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")
+    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
     # Lightning 2.6 with torch 2.11.
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
-    train(cfg)
+    try:
+        train(cfg)
+    except Exception:
+        write_atomically(Path(cfg.run_dir) / "error.txt", traceback.format_exc())
+        raise
 
 
 def main() -> None:
     """A run or a sweep; a sweep ends with its table, also when some of its runs failed."""
-    sys.argv += config.without_fixed_keys(sys.argv[1:])
-    try:
-        run()
-    finally:
-        if SweepResults.folder is not None:
-            finish_sweep(SweepResults.folder)
+    with errors.readable(sys.argv[1:]):
+        sys.argv[1:] = arguments.for_hydra(sys.argv[1:])
+        try:
+            run()
+        finally:
+            if SweepResults.folder is not None:
+                finish_sweep(SweepResults.folder)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock
-from numpy.lib.format import open_memmap
+from numpy.lib.format import write_array_header_1_0
 from rich.progress import track
 
 from disentone.shapes import Image, Rows
@@ -78,12 +78,13 @@ class ImageCache:
 
     def _write(self) -> None:
         temporary = self.path.with_suffix(".tmp")
-        images = open_memmap(temporary, mode="w+", dtype=np.float16, shape=(self.rows, math.prod(self.shape)))
-        for start in track(range(0, self.rows, CHUNK), description=f"rendering {self.rows:,} sounds"):
-            rows = torch.arange(start, min(start + CHUNK, self.rows))
-            images[start : start + len(rows)] = self._render(rows).flatten(1).cpu().numpy()
-        images.flush()
-        del images
+        header = {"descr": "<f2", "fortran_order": False, "shape": (self.rows, math.prod(self.shape))}
+        # Plain writes, where a full disk is an error; in a memory map it would kill the process.
+        with temporary.open("wb") as file:
+            write_array_header_1_0(file, header)
+            for start in track(range(0, self.rows, CHUNK), description=f"rendering {self.rows:,} sounds"):
+                rows = torch.arange(start, min(start + CHUNK, self.rows))
+                file.write(self._render(rows).flatten(1).cpu().numpy().astype("<f2").tobytes())
         os.replace(temporary, self.path)
 
 

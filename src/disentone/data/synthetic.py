@@ -155,9 +155,12 @@ class SyntheticData(pl.LightningDataModule):
         start = sum(self.sizes[name] for name in SPLITS[: SPLITS.index(split)])
         return self._order(start + indices)
 
+    def _batches_seen(self) -> int:
+        return self.trainer.global_step * self.trainer.accumulate_grad_batches if self.trainer else 0
+
     def _loader(self, split: Split) -> DataLoader[Sounds]:
         seed = self.seed if split == "train" else None
-        batches = Batches(partial(self._rows_at, split), self.sizes[split], self.batch_size, seed)
+        batches = Batches(partial(self._rows_at, split), self.sizes[split], self.batch_size, seed, self._batches_seen)
         # batch_size=None: the sampler yields whole batches of rows, the data set answers with one batch.
         return DataLoader(_Split(self, split), sampler=batches, batch_size=None, num_workers=self.num_workers)
 
@@ -178,41 +181,51 @@ class SyntheticData(pl.LightningDataModule):
 
 
 class Batches(Sampler[tuple[Tensor, Tensor]]):
-    """Batches of (row, draw number) of one split, the last one possibly smaller.
+    """Batches of (row, draw number) of one split; the last of each pass may be smaller.
 
-    With a seed the order is a function of (seed, epoch). Draws are numbered on through the epochs, so that a
+    With a seed it is an endless stream of shuffled passes, of which batch number n is a function of (seed, n):
+    a resumed run starts at the number it had reached. Draws are numbered on through the passes, so that a
     renewed draw has a number of its own.
 
     Args:
         rows: from indices of the split to row numbers.
         length: of the split.
         batch_size: rows of a batch.
-        seed: of the order; None keeps the split's own.
+        seed: of the order; None keeps the split's own, once.
+        start: answers the number of the batch to begin with, when iteration begins.
 
     """
 
-    def __init__(self, rows: Callable[[Tensor], Tensor], length: int, batch_size: int, seed: int | None) -> None:
-        self.rows, self.length, self.batch_size, self.seed = rows, length, batch_size, seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning tells the epoch before it iterates."""
-        self.epoch = epoch
+    def __init__(
+        self,
+        rows: Callable[[Tensor], Tensor],
+        length: int,
+        batch_size: int,
+        seed: int | None = None,
+        start: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.rows, self.length, self.batch_size, self.seed, self.start = rows, length, batch_size, seed, start
 
     def __len__(self) -> int:
         return -(-self.length // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]]:
-        order = None if self.seed is None else Permutation(self.length, self.seed + (self.epoch + 1) * 2**32)
+        if self.seed is None:
+            yield from self._batches(lambda indices: indices, 0, 0)
+            return
+        epoch, done = divmod(self.start(), len(self))
+        while True:
+            yield from self._batches(Permutation(self.length, self.seed + (epoch + 1) * 2**32), epoch, done)
+            epoch, done = epoch + 1, 0
+
+    def _batches(
+        self, order: Callable[[Tensor], Tensor], epoch: int, done: int
+    ) -> Iterator[tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]]:
         chunk = self.batch_size * BATCHES_AHEAD
-        for start in range(0, self.length, chunk):
-            indices = torch.arange(start, min(start + chunk, self.length))
-            if order is not None:
-                indices = order(indices)
-            draws = indices + self.epoch * self.length
-            yield from zip(
-                torch.split(self.rows(indices), self.batch_size), torch.split(draws, self.batch_size), strict=True
-            )
+        for first in range(done * self.batch_size, self.length, chunk):
+            indices = order(torch.arange(first, min(first + chunk, self.length)))
+            rows, draws = self.rows(indices), indices + epoch * self.length
+            yield from zip(torch.split(rows, self.batch_size), torch.split(draws, self.batch_size), strict=True)
 
 
 class _Split(Dataset[Sounds]):

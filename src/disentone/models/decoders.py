@@ -31,7 +31,7 @@ class ConvDecoder(nn.Sequential):
         channels: Sequence[int] = (32, 32, 64, 64),
         hidden: int = 256,
     ) -> None:
-        size = reduced_size(shape, len(channels))
+        size = reduced_size(shape, channels, hidden)
         widths = (*reversed(channels), shape[0])
         layers: list[nn.Module] = [nn.Linear(latents, hidden), nn.ReLU()]
         layers += [

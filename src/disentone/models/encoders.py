@@ -34,7 +34,7 @@ class ConvEncoder(nn.Sequential):
         channels: Sequence[int] = (32, 32, 64, 64),
         hidden: int = 256,
     ) -> None:
-        size = reduced_size(shape, len(channels))
+        size = reduced_size(shape, channels, hidden)
         layers: list[nn.Module] = [PadToMultiple(STRIDE ** len(channels))]
         for inputs, width in zip((shape[0], *channels), channels, strict=False):
             layers += [nn.Conv2d(inputs, width, KERNEL, STRIDE, padding=1), nn.ReLU()]
@@ -55,8 +55,16 @@ class PadToMultiple(nn.Module):
         return F.pad(image, (0, -frames % self.multiple, 0, -bins % self.multiple))
 
 
-def reduced_size(shape: Sequence[int], layers: int) -> tuple[int, int]:
-    """Bins and frames that are left of a padded image after ``layers`` halvings."""
+def reduced_size(shape: Sequence[int], channels: Sequence[int], hidden: int) -> tuple[int, int]:
+    """Bins and frames that are left of a padded image after one halving per layer.
+
+    Raises:
+        ValueError: for an image that is not two-dimensional, or layers of no width.
+
+    """
+    if not channels or min(*channels, hidden) < 1:
+        raise ValueError(f"channels and hidden must be at least 1 each, got {list(channels)} and {hidden}")
+    layers = len(channels)
     if len(shape) != 3:
         raise ValueError(f"conv2d needs images of shape (channel, bin, frame), got {tuple(shape)}")
     return -(-shape[1] // STRIDE**layers), -(-shape[2] // STRIDE**layers)

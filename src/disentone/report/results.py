@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from disentone import plots
-from disentone.callbacks.scores import write_atomically
+from disentone.files import write_atomically
 
 FIRST = [
     "beta",

@@ -1,0 +1,85 @@
+"""Errors as a person reads them: one message with the remedy, and no stack trace unless asked for."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, InstantiationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from wandb.errors import Error as WandbError
+
+from disentone.config import config_dir, nearest
+
+FULL = "HYDRA_FULL_ERROR"
+OF_THE_USER = (ValueError, OSError, HydraException, OmegaConfBaseException, MisconfigurationException, WandbError)
+
+
+@contextmanager
+def readable(arguments: Sequence[str]) -> Iterator[None]:
+    """Turn a user's mistake into a message on standard error and exit status 1; let faults of ours through."""
+    if os.environ.get(FULL) == "1":
+        yield
+        return
+    os.environ[FULL] = "1"  # Hydra then raises what it would have printed with its own trace
+    try:
+        yield
+    except OF_THE_USER as error:
+        sys.exit(f"disentone: {message(error)}")
+    finally:
+        del os.environ[FULL]
+
+
+def message(error: BaseException) -> str:
+    """What was expected, what came, what to do."""
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        return f"{message(error.__cause__)}{_full_key(error)}"
+    if isinstance(error, WandbError):
+        return f"Weights & Biases: {error}; WANDB_MODE=offline keeps the run in its folder for `wandb sync` later"
+    if isinstance(error, MisconfigurationException):
+        return f"trainer: {error}; trainer.accelerator=auto with trainer.devices=1 runs anywhere"
+    text = str(error).strip() or type(error).__name__
+    if found := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
+        return f"{found[1]}: there is no such config group; {nearest(found[1], _groups())}"
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key, known = found[1].lstrip("+~"), _keys()
+        if key in known:
+            return f"{key}: an entry that is not there yet is added with +{key}.<name>=<value>"
+        return f"{key}: there is no such key; {nearest(key, known)}"
+    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        return f"{found[1]}={found[2]}: there is no such choice; {nearest(found[2], _choices(found[1]))}"
+    return text
+
+
+def _full_key(error: InstantiationException) -> str:
+    found = re.search(r"full_key: (\S+)", str(error))
+    return f" ({found[1]})" if found else ""
+
+
+def _choices(group: str) -> list[str]:
+    return [path.stem for path in (config_dir() / group).glob("*.yaml")] or _groups()
+
+
+def _groups() -> list[str]:
+    root = config_dir()
+    return sorted({str(path.parent.relative_to(root)) for path in root.rglob("*.yaml")} - {"."})
+
+
+def _keys() -> list[str]:
+    """All keys of the default config, dotted."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        config = OmegaConf.to_container(compose("train"), resolve=False)
+    return list(_dotted(config, ""))
+
+
+def _dotted(node: object, path: str) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield f"{path}{key}"
+            yield from _dotted(child, f"{path}{key}.")

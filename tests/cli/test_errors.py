@@ -1,0 +1,256 @@
+"""What a user gets wrong is answered in one message, before any training, without a stack trace."""
+
+import json
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import TOY
+from disentone.cli import train as cli
+from disentone.report.results import SweepResults
+
+BAD = [
+    ("synth.factors.f0.step=0", "factor f0: step must be a number other than 0 (data.synth)"),
+    (
+        "synth.factors.f0.step=-50",
+        "factor f0: a step of -50 leads away from stop 1000; start is 100 (data.synth)",
+    ),
+    (
+        "synth.factors.f0.step=70",
+        "factor f0: no step of 70 from 100 hits stop 1000; the nearest below is 940, the next 1010 (data.synth)",
+    ),
+    (
+        "synth.factors.f0.stop=100",
+        "factor f0: 1 value(s), expected at least 2; give a constant to the synth's `fixed` instead (data.synth)",
+    ),
+    ("synth.factors.f0.start=nan", "factor f0: start must be a finite number, got nan (data.synth)"),
+    ("synth.factors.f0.start=abc", "factor f0: start must be a finite number, got abc (data.synth)"),
+    ("synth.factors.f0.stop=9000", "f0 reaches 9000 Hz; it must stay below Nyquist, 8000 Hz (data.synth)"),
+    (
+        "+synth.factors.volume={start: 0, stop: 1, step: 1}",
+        "Additive has no parameter volume; it has f0, slope, inharmonicity, decay, snr_db, presence (data.synth)",
+    ),
+    (
+        "+synth.factors.f0.sart=3",
+        "factor f0: unknown key sart; known are unit, start, stop, step, count, spacing, values, labels (data.synth)",
+    ),
+    ("+synth.fixed.decay=-1", "decay is both a factor and fixed; remove one of the two (data.synth)"),
+    ("+synth.fixed.presence=evn", "presence has no value evn; it has all, odd, even (data.synth)"),
+    (
+        "synth.fixed={presence: odd}",
+        "synth.fixed: an entry that is not there yet is added with +synth.fixed.<name>=<value>",
+    ),
+    ("synth=tons", "synth=tons: there is no such choice; did you mean tones?"),
+    ("frontend=ctq", "frontend=ctq: there is no such choice; did you mean cqt?"),
+    ("experiment=quikstart", "experiment=quikstart: there is no such choice; did you mean quickstart?"),
+    ("metrics=robst", "metrics=robst: there is no such choice; did you mean robust?"),
+    ("model/likelihood=gausian", "model/likelihood=gausian: there is no such choice; did you mean gaussian?"),
+    ("synt=tones", "synt: there is no such key; did you mean synth?"),
+    ("synth.durations=1", "synth.durations: there is no such key; did you mean synth.duration?"),
+    ("trainer.max_step=3", "trainer.max_step: there is no such key; did you mean trainer.max_steps?"),
+    ("+trainer.max_step=3", "trainer.max_step: pytorch_lightning.Trainer takes no max_step; did you mean max_steps?"),
+    ("synth.duration=0", "duration must hold at least one sample, got 0 s at 16000 Hz (data.synth)"),
+    ("synth.duration=abc", "data.synth.duration: expected float, got 'abc'"),
+    ("synth.partials=0", "partials must be at least 1, got 0 (data.synth)"),
+    ("synth.partials=2.5", "data.synth.partials: expected int, got 2.5"),
+    (
+        "synth.amplitude_law=cubic",
+        "amplitude_law must be exponential, power, linear or linear_per_k, got cubic (data.synth)",
+    ),
+    ("synth.gain=loud", "gain must be fixed or peak, got loud (data.synth)"),
+    ("synth.onset=2", "onset must be from 0 s to below the duration (0.25 s), got 2 (data.synth)"),
+    ("objective.beta=-1", "objective.beta must be a number of 0 or more, got -1 (objective)"),
+    ("objective.beta=nan", "objective.beta must be a number of 0 or more, got nan (objective)"),
+    ("objective.beta=high", "objective.beta: expected float, got 'high'"),
+    ("objective.beta=", "objective.beta: expected float, got ''"),
+    ("model.latents=0", "model.latents must lie in 1..4096, got 0"),
+    ("model.latents=10000", "model.latents must lie in 1..4096, got 10000"),
+    ("model.latents=2.5", "model.latents: expected int, got 2.5"),
+    ("model.likelihood.sigma=0", "sigma must be above 0, got 0 (model.likelihood)"),
+    ("model.encoder.channels=[]", "channels and hidden must be at least 1 each, got [] and 16"),
+    ("model.encoder.channels=[0]", "channels and hidden must be at least 1 each, got [0] and 16"),
+    ("model.encoder.channels=4", "model.encoder.channels: expected Sequence[int], got 4"),
+    ("frontend.hop=0", "hop must be above 0, got 0 (data.frontend)"),
+    (
+        "frontend.fmin=130.8",
+        "80 bins from 130.8 Hz reach 13.1 kHz, above Nyquist (8 kHz); use at most 71 bins (data.frontend)",
+    ),
+    ("frontend.floor_db=10", "floor_db must lie below 0 dB (and above -300), got 10 (data.frontend)"),
+    ("data.batch_size=0", "batch_size must lie in 1..160 (the training rows), got 0 (data)"),
+    ("data.batch_size=1000", "batch_size must lie in 1..160 (the training rows), got 1000 (data)"),
+    ("data.mode=chached", "data.mode must be auto, on_the_fly or cached, got chached (data)"),
+    (
+        "data.fractions=[0.5,0.1,0.1]",
+        "data.fractions must be three numbers above 0 with sum 1, got [0.5, 0.1, 0.1] (data)",
+    ),
+    (
+        "data.max_rows=2",
+        "2 rows leave a split empty: {'train': 2, 'validation': 0, 'test': 0}; write more factor values, "
+        "or raise data.max_rows (data)",
+    ),
+    ("optimizer.lr=-1", "Invalid learning rate: -1"),
+    ("optimizer._target_=torch.optim.Adamm", "optimizer._target_: there is no torch.optim.Adamm to import"),
+    ("seed=-1", "seed must lie in 0..4294967295, got -1"),
+    ("seed=1.5", "seed: expected int, got 1.5"),
+    (
+        "+colour=blue",
+        "colour: there is no such key; there are callbacks, data, frontend, logger, metrics, model, name, objective, "
+        "optimizer, run_dir, seed, sweep, synth, trainer",
+    ),
+    ("resume=nowhere", "resume=nowhere: there is no such folder"),
+    ("resume=.", "resume=. is no run folder: it has no config.yaml"),
+]
+
+
+def call(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> str | int | None:
+    """The command in a folder; its exit status or message, None if it ran through."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["disentone-train", *arguments])
+    monkeypatch.setattr(SweepResults, "folder", None)
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code
+    return None
+
+
+@pytest.mark.parametrize(("override", "message"), BAD, ids=[override for override, _ in BAD])
+def test_a_mistake_is_answered_before_any_training(override, message, monkeypatch, tmp_path: Path, capfd) -> None:
+    base = [] if override.startswith("resume=") else ["experiment=quickstart", *TOY, "logger=csv"]
+    assert call(monkeypatch, tmp_path, *base, override) == f"disentone: {message}"
+    printed = "".join(capfd.readouterr())
+    assert "Traceback" not in printed
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert set(left) <= {"config.yaml", "hydra.yaml", "overrides.yaml", "train.log", "error.txt"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_device_that_is_not_there_is_named(monkeypatch, tmp_path: Path) -> None:
+    answer = call(monkeypatch, tmp_path, "experiment=quickstart", *TOY, "logger=csv", "trainer.accelerator=gpu")
+    assert answer == (
+        "disentone: trainer: No supported gpu backend found!; "
+        "trainer.accelerator=auto with trainer.devices=1 runs anywhere"
+    )
+
+
+def test_a_misspelt_key_in_a_users_own_file_is_found(monkeypatch, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    written = tmp_path / "mine" / "experiment" / "own.yaml"
+    for text, message in (
+        ("trainr: {max_steps: 5}", "trainr: there is no such key; did you mean trainer?"),
+        ("model: {encoder: {chanels: [4]}}", "takes no chanels; did you mean channels?"),
+        ("callbacks: {reconstruction: {count: 2}}", "callbacks.reconstruction: expected a node with a _target_"),
+    ):
+        written.write_text(f"# @package _global_\n{text}\n")
+        answer = call(monkeypatch, tmp_path, "--config-dir", "mine", "experiment=own", "logger=csv")
+        assert message in str(answer)
+
+
+def test_the_stack_trace_comes_when_asked_for(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(Exception, match=r"model\.latents must lie in"):
+        call(monkeypatch, tmp_path, "experiment=quickstart", *TOY, "logger=csv", "model.latents=0")
+
+
+def test_our_own_faults_are_not_hidden(monkeypatch, tmp_path: Path) -> None:
+    def broken(cfg: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(cli, "train", broken)
+    with pytest.raises(RuntimeError, match="ours"):
+        call(monkeypatch, tmp_path, "experiment=quickstart", *TOY)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished toy run, in a folder ``done``."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        arguments = ["experiment=quickstart", *TOY, "logger=csv", "callbacks.last.every_n_train_steps=1"]
+        assert call(patch, folder, *arguments, "hydra.run.dir=done") is None
+    return folder
+
+
+def begun(finished: Path, folder: Path) -> Path:
+    """The run as a kill before its scores would have left it."""
+    run = folder / "begun"
+    shutil.copytree(finished / "done", run)
+    (run / "scores.json").unlink()
+    return run
+
+
+def test_a_finished_run_cannot_be_resumed(finished: Path, monkeypatch) -> None:
+    answer = call(monkeypatch, finished, "resume=done")
+    assert answer == "disentone: resume=done is finished: its scores are in scores.json"
+
+
+def test_a_run_is_resumed_as_it_was_or_not_at_all(finished: Path, monkeypatch, tmp_path: Path) -> None:
+    begun(finished, tmp_path)
+    answer = call(monkeypatch, tmp_path, "resume=begun", "experiment=tones")
+    assert (
+        answer
+        == "disentone: resume=begun continues a run as it was configured; it cannot be combined with experiment=tones"
+    )
+
+
+def test_a_truncated_newest_checkpoint_falls_back_and_says_so(finished: Path, monkeypatch, tmp_path, capsys) -> None:
+    run = begun(finished, tmp_path)
+    last = run / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    assert call(monkeypatch, tmp_path, "resume=begun") is None
+    assert re.search(r"last.ckpt is damaged: .*; going back to previous.ckpt", capsys.readouterr().out)
+    before, after = (json.loads((folder / "scores.json").read_text()) for folder in (finished / "done", run))
+    assert before == after
+
+
+class Hostile:
+    """Would create a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+def test_a_hostile_checkpoint_runs_no_code(finished: Path, monkeypatch, tmp_path: Path) -> None:
+    run, trap = begun(finished, tmp_path), tmp_path / "trap"
+    for name in ("last.ckpt", "previous.ckpt"):
+        (run / "checkpoints" / name).write_bytes(pickle.dumps({"state_dict": Hostile(trap)}))
+    answer = str(call(monkeypatch, tmp_path, "resume=begun"))
+    assert "last.ckpt holds more than tensors and plain values" in answer
+    torch.save({"state_dict": Hostile(trap)}, run / "checkpoints" / "last.ckpt")
+    (run / "checkpoints" / "previous.ckpt").unlink()
+    assert "last.ckpt holds more than tensors and plain values" in str(call(monkeypatch, tmp_path, "resume=begun"))
+    assert not trap.exists()
+
+
+def test_wandb_out_of_reach_is_said_before_training(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "3")
+    answer = str(call(monkeypatch, tmp_path, "experiment=quickstart", *TOY))
+    assert answer.startswith("disentone: Weights & Biases: ")
+    assert "WANDB_MODE=offline keeps the run in its folder" in answer
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_a_full_disk_is_named(monkeypatch, tmp_path: Path) -> None:
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(tmp_path)], capture_output=True)
+    if mount.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        answer = str(
+            call(monkeypatch, tmp_path, "experiment=quickstart", *TOY, "logger=csv", "model.encoder.hidden=300")
+        )
+        assert "No space left on device" in answer
+    finally:
+        monkeypatch.chdir("/")
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
