@@ -29,6 +29,7 @@ TOY = (
     "trainer.accelerator=cpu",
     "metrics.validation_rows=100",
     "metrics.rows=200",
+    "metrics.metrics=[mig,dci,sap]",
     "callbacks.reconstructions.count=2",
     "callbacks.traversals.steps=2",
     "callbacks.traversals.latents=2",

@@ -1,34 +1,42 @@
-"""Disentanglement scores at every validation and, in full, of the finished model."""
+"""Disentanglement scores before training, at every validation and, in full, of the finished model."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 
 from disentone import plots
-from disentone.codes import encode, model_and_data
+from disentone.codes import BATCH, encode, model_and_data
+from disentone.data import SyntheticData
 from disentone.files import write_atomically
 from disentone.loggers import log_image
-from disentone.metrics.evaluation import MATRICES, evaluate
-from disentone.shapes import Codes
+from disentone.metrics.dci import backend_of
+from disentone.metrics.evaluation import MATRICES, chosen_metrics, evaluate
+from disentone.metrics.traversal import traversal
+from disentone.models import VAE
+from disentone.shapes import Codes, Rows
 
 ACTIVE_VARIANCE = 0.01
 
 
 class Scores(pl.Callback):
-    """Encodes the evaluation rows once and scores the codes against the factors.
+    """Encodes the evaluation rows once and scores the codes against the factors, chance beside every score.
 
-    At validation a smaller sample is scored and logged. At the test of the finished model all evaluation rows
-    are, and the run folder gets ``scores.json`` (test terms, scores, settings), ``codes.npz`` (codes, factors,
-    rows) and heat maps of the matrices.
+    At validation a few scores of a smaller sample are logged. At the test of the finished model all evaluation
+    rows are scored, its decoder too (``traversal_*``), and the run folder gets ``scores.json`` (test terms,
+    scores, settings), ``codes.npz`` (codes, factors, rows) and heat maps of the matrices. Beside them stand, as
+    ``untrained/<score>``, those of the network as it was before its first step.
 
     Args:
         run_dir: the run folder.
         preset: of the metrics.
-        metrics: which ones, or ``all``.
+        metrics: of the finished and of the untrained model: ``all``, ``fast`` or names.
+        validation_metrics: likewise, at every validation.
         dci_backend: instead of the preset's.
         rows: the most rows that the final scores may use.
         validation_rows: as many at validation.
@@ -40,26 +48,53 @@ class Scores(pl.Callback):
         self,
         run_dir: str | Path,
         preset: str = "dlib",
-        metrics: str | Sequence[str] = "all",
+        metrics: str | Sequence[str] = "fast",
+        validation_metrics: str | Sequence[str] = ("mig", "dci", "sap"),
         dci_backend: str | None = None,
         rows: int = 50_000,
         validation_rows: int = 5_000,
         seed: int = 0,
     ) -> None:
-        self.run_dir = Path(run_dir)
-        self.preset, self.metrics, self.dci_backend = preset, metrics, dci_backend
+        # Names that no metric has should stop the run before it trains.
+        backend = backend_of(preset, dci_backend)
+        self.metrics = chosen_metrics(metrics, backend)
+        self.validation_metrics = chosen_metrics(validation_metrics, backend)
+        self.run_dir, self.preset, self.dci_backend = Path(run_dir), preset, backend
         self.rows, self.validation_rows, self.seed = rows, validation_rows, seed
+        self.untrained: dict[str, float] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run cannot measure again."""
+        return {"untrained": self.untrained}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the untrained network's scores."""
+        self.untrained = dict(state_dict["untrained"])
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Score the untrained network; a resumed run has these scores in its checkpoint."""
+        if trainer.ckpt_path is not None or trainer.global_step > 0:
+            return
+        training = pl_module.training
+        pl_module.eval()
+        codes, rows = self._codes(trainer, self.rows)
+        scores = self._score(trainer, codes, rows, self.metrics, chance=False)
+        pl_module.train(training)
+        self.untrained = {f"untrained/{key}": value for key, value in numbers(scores).items()}
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score a sample and log the numbers."""
-        scores, _ = self._score(trainer, self.validation_rows)
-        pl_module.log_dict({key: value for key, value in scores.items() if isinstance(value, float)})
+        codes, rows = self._codes(trainer, self.validation_rows)
+        pl_module.log_dict(numbers(self._score(trainer, codes, rows, self.validation_metrics)))
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score all evaluation rows; write numbers, codes and heat maps."""
-        scores, arrays = self._score(trainer, self.rows)
-        numbers = {key: value for key, value in scores.items() if isinstance(value, float)}
-        pl_module.log_dict(numbers)
+        vae, data = model_and_data(trainer)
+        codes, rows = self._codes(trainer, self.rows)
+        scores = self._score(trainer, codes, rows, self.metrics)
+        walked = walk(vae, data, codes, rows, trainer.strategy.root_device, self.seed)
+        found = {**numbers(scores), **numbers(walked), **self.untrained}
+        pl_module.log_dict(found)
         if not trainer.is_global_zero:
             return
         test_terms = {
@@ -68,36 +103,61 @@ class Scores(pl.Callback):
             if key.startswith("test/")
         }
         matrices = {key: scores[key].tolist() for key in MATRICES if key in scores}
-        report = {
-            "step": trainer.global_step,
-            **test_terms,
-            **numbers,
-            **matrices,
-            "settings": scores["settings"],
-        }
-        np.savez_compressed(self.run_dir / "codes.npz", **arrays)  # type: ignore[arg-type]
+        settings = {**scores["settings"], "traversal": walked["settings"]}
+        report = {"step": trainer.global_step, **for_json({**test_terms, **found}), **matrices, "settings": settings}
+        arrays = {"codes": codes.double().numpy(), "factors": data.space.grid(rows).numpy(), "rows": rows.numpy()}
+        names = np.array(data.space.names)
+        np.savez_compressed(self.run_dir / "codes.npz", allow_pickle=False, factor_names=names, **arrays)
         for name, matrix in matrices.items():
             figure = plots.matrix(np.array(matrix), scores["settings"]["factors"], name)
             log_image(trainer, name, plots.save(figure, self.run_dir / "figures" / f"{name}.png"))
         write_atomically(self.run_dir / "scores.json", json.dumps(report, indent=2))
 
-    def _score(self, trainer: pl.Trainer, limit: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _codes(self, trainer: pl.Trainer, limit: int) -> tuple[Codes, Rows]:
         vae, data = model_and_data(trainer)
         rows = data.evaluation_rows(limit)
-        codes = encode(vae, data, rows, trainer.strategy.root_device).mean
-        factors = data.space.grid(rows)
+        return encode(vae, data, rows, trainer.strategy.root_device).mean, rows
+
+    def _score(
+        self, trainer: pl.Trainer, codes: Codes, rows: Rows, metrics: Sequence[str], chance: bool = True
+    ) -> dict[str, Any]:
+        _, data = model_and_data(trainer)
         scores = evaluate(
             codes,
-            factors,
-            metrics=self.metrics,
+            data.space.grid(rows),
+            metrics=metrics,
             preset=self.preset,
             seed=self.seed,
             factor_names=data.space.names,
-            chance=True,
+            chance=chance,
             dci_backend=self.dci_backend,
         )
-        scores["active_units"] = active_units(codes)
-        return scores, {"codes": codes.double().numpy(), "factors": factors.numpy(), "rows": rows.numpy()}
+        return {**scores, "active_units": active_units(codes)}
+
+
+@torch.no_grad()
+def walk(vae: VAE, data: SyntheticData, codes: Codes, rows: Rows, device: torch.device, seed: int) -> dict[str, Any]:
+    """Traversal scores of a decoder, its latents under ``<score>/<latent>``."""
+    # Rendered again batch by batch: all images at once may not fit.
+    images = (data.images(data.sounds(part.to(device))) for part in torch.split(rows, BATCH))
+    scores = traversal(vae.decode, codes.to(device), images, data.space.grid(rows), seed)
+    parts = {
+        f"{key.removesuffix('_per_latent')}/{latent}": value
+        for key, values in scores.items()
+        if key.endswith("_per_latent")
+        for latent, value in enumerate(values.tolist())
+    }
+    return {**scores, **parts}
+
+
+def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Those of the scores that are one number."""
+    return {key: value for key, value in scores.items() if isinstance(value, float)}
+
+
+def for_json(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """Numbers as JSON has them: what is undefined is null."""
+    return {key: value if math.isfinite(value) else None for key, value in scores.items()}
 
 
 def active_units(codes: Codes) -> float:

@@ -15,6 +15,7 @@ from disentone.metrics.interventional import beta_vae_score, factor_vae_score, i
 from disentone.metrics.med import med
 from disentone.metrics.mig import dcimig, jemmig, mig, mig_sup
 from disentone.metrics.modularity import explicitness, modularity
+from disentone.metrics.parallel import small_work
 from disentone.metrics.sap import sap
 from disentone.metrics.unsupervised import unsupervised
 
@@ -150,6 +151,7 @@ def chosen_metrics(metrics: str | Sequence[str], dci_backend: str) -> list[str]:
     return chosen
 
 
+@small_work()
 def _score(name: str, codes: Tensor, factors: Tensor, preset: str, seed: int, backend: str) -> Scores:
     metric = METRICS[name]
     if not metric.continuous and (fractional := fractional_factors(factors)):

@@ -108,10 +108,11 @@ def _explained(
         # A value that was not there to be fitted has no probability to score.
         rows = scored[np.isin(factors[scored, k], model.classes_)]
         chosen = np.searchsorted(model.classes_, factors[rows, k])
-        log_probability = model.predict_log_proba(codes[rows])[np.arange(len(rows)), chosen]
+        probability = model.predict_proba(codes[rows])[np.arange(len(rows)), chosen]
+        loss = -np.log(probability.clip(min=np.finfo(float).eps)).mean()
         # With balanced classes a model without codes gives every value the same probability.
         guessing = np.log(len(model.classes_))
-        return float((guessing + np.maximum(log_probability, np.log(np.finfo(float).eps)).mean()) / guessing)
+        return float((guessing - loss) / guessing)
 
     with warnings.catch_warnings():
         # So many iterations belong to the definition.

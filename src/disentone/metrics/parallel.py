@@ -1,7 +1,9 @@
 """Estimators of other libraries, one fit per thread."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import TypeVar
 
@@ -10,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+_workers: ContextVar[int | None] = ContextVar("workers", default=None)
 
 
 def each(function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
@@ -21,5 +24,18 @@ def each(function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Resu
     with threadpool_limits(1, user_api="blas"):
         # OpenMP counts its threads for each calling thread, so every worker sets its own limit and takes it along.
         limit = partial(threadpool_limits, 1, user_api="openmp")
-        with ThreadPoolExecutor(torch.get_num_threads(), initializer=limit) as pool:
+        with ThreadPoolExecutor(_workers.get() or torch.get_num_threads(), initializer=limit) as pool:
             return list(pool.map(function, tasks))
+
+
+@contextmanager
+def small_work() -> Iterator[None]:
+    """Let torch compute on one thread, for the same reason; :func:`each` keeps the number of threads there was."""
+    threads = torch.get_num_threads()
+    outer = _workers.set(threads)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        _workers.reset(outer)

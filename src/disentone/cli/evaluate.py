@@ -1,0 +1,173 @@
+"""disentone-evaluate: scores of a run folder's checkpoint, or of anybody's codes in an .npz file."""
+
+import argparse
+import inspect
+import json
+import math
+import sys
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from disentone.files import write_atomically
+from disentone.metrics.arrays import PRESETS
+from disentone.metrics.dci import BACKENDS
+from disentone.metrics.evaluation import MATRICES, METRICS, SETS, evaluate
+from disentone.metrics.traversal import traversal
+
+ROWS = 50_000
+LINE = 110
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Score, print, write. A user's mistake is one line on standard error and exit status 2."""
+    options = parser().parse_args(arguments)
+    try:
+        source = Path(options.source)
+        scores = score_run(source, options) if source.is_dir() else score_file(source, options)
+        out = Path(options.out) if options.out else default_out(source, options.preset)
+        write_atomically(out, json.dumps(for_json(scores), indent=2))
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        print(f"disentone-evaluate: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    print_scores(scores, f"{source}, preset {options.preset}")
+    print(f"written to {out}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options; its help ends with a line on each metric."""
+    described = {**{name: metric.score for name, metric in METRICS.items()}, "traversal": traversal}
+    lines = [f"  {name:<18}{first_line(function)}" for name, function in described.items()]
+    command = argparse.ArgumentParser(
+        "disentone-evaluate",
+        description="Scores how well codes stand for factors, and writes them next to their source.",
+        epilog="\n".join(["metrics (traversal: run folders only):", *lines, "", "docs/metrics.md says more of each."]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("source", help="a run folder, or an .npz with codes [row code], factors [row factor]")
+    command.add_argument("--preset", choices=PRESETS, default="dlib", help="2019 study's definitions, or mended ones")
+    command.add_argument(
+        "--metrics", default="fast", help=f"{', '.join(SETS)}, or names with commas (default: fast, all but minutes)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of rows and estimators")
+    command.add_argument(
+        "--chance", action=argparse.BooleanOptionalAction, default=True, help="score permuted factors beside"
+    )
+    command.add_argument("--dci-backend", choices=BACKENDS, help="of DCI instead of the preset's")
+    command.add_argument("--out", help="file to write (default: scores.json, in run folders scores_<preset>.json)")
+    return command
+
+
+def first_line(function: Any) -> str:
+    """What a function is for, from its docstring."""
+    return (inspect.getdoc(function) or "").splitlines()[0].rstrip(".")
+
+
+def score_file(path: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Scores of the arrays in an .npz.
+
+    Raises:
+        ValueError: for a file that is none, or lacks an array.
+
+    """
+    if not path.exists():
+        raise ValueError(f"{path} does not exist; give a run folder or an .npz file")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is no .npz file; numpy.savez(path, codes=..., factors=...) writes one")
+    with np.load(path, allow_pickle=False) as arrays:
+        if missing := {"codes", "factors"} - set(arrays.files):
+            found = ", ".join(arrays.files) or "nothing"
+            raise ValueError(f"{path} has no array {' and no array '.join(sorted(missing))}; it has {found}")
+        names = arrays["factor_names"].tolist() if "factor_names" in arrays.files else None
+        return score(arrays["codes"], arrays["factors"], names, options)
+
+
+def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Scores of a run folder's checkpoint on the whole grid (a sample of 50,000 rows of larger ones).
+
+    Raises:
+        ValueError: if the folder is no run's.
+
+    """
+    # These take seconds to import, which arrays should not have to wait for.
+    from disentone import load
+    from disentone.callbacks.scores import walk
+    from disentone.codes import encode
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    run = load(folder, device=device)
+    rows = run.data.evaluation_rows(ROWS)
+    codes = encode(run.model, run.data, rows, device).mean
+    scores = score(codes, run.data.space.grid(rows), run.data.space.names, options)
+    walked = walk(run.model, run.data, codes, rows, device, options.seed)
+    found = {key: value for key, value in walked.items() if isinstance(value, float)}
+    return {**scores, **found, "settings": {**scores["settings"], "traversal": walked["settings"]}}
+
+
+def score(
+    codes: np.ndarray | torch.Tensor,
+    factors: np.ndarray | torch.Tensor,
+    names: Sequence[str] | None,
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """The metrics that the options ask for."""
+    wanted = options.metrics if options.metrics in SETS else [name.strip() for name in options.metrics.split(",")]
+    return evaluate(
+        codes,
+        factors,
+        metrics=wanted,
+        preset=options.preset,
+        seed=options.seed,
+        factor_names=names,
+        chance=options.chance,
+        dci_backend=options.dci_backend,
+    )
+
+
+def default_out(source: Path, preset: str) -> Path:
+    """Next to the source; a run folder's own scores.json, written by its training, is left alone."""
+    folder = source if source.is_dir() else source.parent
+    return folder / (f"scores_{preset}.json" if (folder / "config.yaml").exists() else "scores.json")
+
+
+def for_json(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays as lists; what is undefined is null, as JSON has it."""
+    return {
+        key: value.tolist()
+        if isinstance(value, np.ndarray)
+        else None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for key, value in scores.items()
+        if isinstance(value, float) or key in (*MATRICES, "settings")
+    }
+
+
+def print_scores(scores: Mapping[str, Any], title: str) -> None:
+    """One line a score: over all factors, by factor, and chance."""
+    settings = scores["settings"]
+    whole = [key for key, value in scores.items() if isinstance(value, float) and "/" not in key]
+    table = Table()
+    table.add_column("")
+    for heading in ("score", "chance", *settings["factors"]):
+        table.add_column(heading, justify="right")
+    for key in whole:
+        cells = [key, f"chance/{key}", *(f"{key}/{factor}" for factor in settings["factors"])]
+        table.add_row(key, *(f"{scores[cell]:.3f}" if cell in scores else "" for cell in cells))
+    print(title)
+    # A log file has no width; the table should still be whole there.
+    Console(width=None if Console().is_terminal else LINE).print(table)
+    for reason in settings["reasons"].values():
+        print(f"nan: {reason}")
+    if left_out := [name for name in METRICS if name not in settings["metrics"]]:
+        print(f"left out: {', '.join(left_out)}")
+
+
+if __name__ == "__main__":
+    main()

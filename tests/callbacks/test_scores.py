@@ -1,0 +1,57 @@
+"""The untrained network's scores survive a restart; what has no value is no number."""
+
+import math
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+from tests.test_system import make_system
+
+from disentone.callbacks import Scores
+from disentone.callbacks.scores import for_json
+from disentone.data import SyntheticData
+
+
+def fit(folder: Path, data: SyntheticData, callback: Scores, epochs: int, checkpoint: Path | None = None) -> pl.Trainer:
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        logger=False,
+        callbacks=[callback],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(make_system(data), data, ckpt_path=checkpoint, weights_only=True)
+    return trainer
+
+
+def make(folder: Path) -> Scores:
+    return Scores(folder, metrics=["mig", "modularity"], validation_metrics="mig")
+
+
+def test_a_resumed_run_keeps_the_scores_of_its_first_network(tmp_path: Path, small_data: SyntheticData) -> None:
+    first = make(tmp_path)
+    trainer = fit(tmp_path, small_data, first, epochs=1)
+    assert {"untrained/mig", "untrained/mig/f0", "untrained/modularity", "untrained/active_units"} == {
+        key for key in first.untrained if "decay" not in key
+    }
+    assert trainer.callback_metrics["mig"].item() != first.untrained["untrained/mig"]
+    trainer.save_checkpoint(tmp_path / "some.ckpt")
+    second = make(tmp_path)
+    fit(tmp_path, small_data, second, epochs=2, checkpoint=tmp_path / "some.ckpt")
+    assert second.untrained == first.untrained
+
+
+def test_a_metric_that_does_not_exist_stops_before_training(tmp_path: Path) -> None:
+    for key in ("metrics", "validation_metrics"):
+        with pytest.raises(ValueError, match="no metric is called migg"):
+            Scores(tmp_path, **{key: ["migg"]})
+    with pytest.raises(ValueError, match="preset must be"):
+        Scores(tmp_path, preset="dlibb")
+
+
+def test_what_is_undefined_is_null_in_json() -> None:
+    assert for_json({"a": math.nan, "b": math.inf, "c": 0.5}) == {"a": None, "b": None, "c": 0.5}
