@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from disentone.data.cache import ImageCache, image_bytes
+from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
 from disentone.hashing import Permutation
 from disentone.shapes import Audio, Batch, Image, Positions, Rows
@@ -162,7 +163,11 @@ class SyntheticData(pl.LightningDataModule):
         seed = self.seed if split == "train" else None
         batches = Batches(partial(self._rows_at, split), self.sizes[split], self.batch_size, seed, self._batches_seen)
         # batch_size=None: the sampler yields whole batches of rows, the data set answers with one batch.
-        return DataLoader(_Split(self, split), sampler=batches, batch_size=None, num_workers=self.num_workers)
+        training = split == "train"
+        dataset = _Split(
+            self.space, self.sizes[split], self.seed, training and self.continuous, training and self.renew_nuisances
+        )
+        return DataLoader(dataset, sampler=batches, batch_size=None, num_workers=self.num_workers)
 
     def _checked_mode(self, mode: str) -> str:
         if mode == "cached" and (refusal := self._cache_refusal()):
@@ -229,20 +234,21 @@ class Batches(Sampler[tuple[Tensor, Tensor]]):
 
 
 class _Split(Dataset[Sounds]):
-    """Batches of (row, draw number) to batches of sounds."""
+    """Batches of (row, draw number) to batches of sounds: all that a loader's worker needs."""
 
-    def __init__(self, data: SyntheticData, split: Split) -> None:
-        self.data, self.length, self.renewed = data, data.sizes[split], split == "train"
+    def __init__(self, space: FactorSpace, length: int, seed: int, continuous: bool, renew_nuisances: bool) -> None:
+        self.space, self.length, self.seed = space, length, seed
+        self.continuous, self.renew_nuisances = continuous, renew_nuisances
 
     def __getitem__(self, batch: tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]) -> Sounds:
         rows, draws = batch
-        data = self.data
-        if self.renewed and data.continuous:
-            return Sounds(data.space.continuous(draws, data.seed), draws)
-        positions, keys = data.sounds(rows)
-        if self.renewed and data.renew_nuisances:
-            keys = keys + draws // self.length * len(data.space)
-        return Sounds(positions, keys)
+        if self.continuous:
+            # Beyond the grid's own keys, so that no draw has the noise of a held-out row.
+            return Sounds(self.space.continuous(draws, self.seed), draws + len(self.space))
+        if self.renew_nuisances:
+            rows_of_pass = draws // self.length * len(self.space)
+            return Sounds(self.space.grid(rows), rows + rows_of_pass)
+        return Sounds(self.space.grid(rows), rows)
 
 
 def _split_sizes(rows: int, fractions: Sequence[float]) -> dict[Split, int]:
