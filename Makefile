@@ -30,7 +30,7 @@ lock: $(READY)  ## new exact versions for the ranges of pyproject.toml
 		--generate-hashes --no-header --no-annotate --upgrade --quiet --output-file requirements.lock
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not sys.version_info >= (3, 11) and "disentone needs Python 3.11 or newer, make PYTHON=... names one; got " + sys.version)'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "disentone needs Python 3.11, 3.12 or 3.13, make PYTHON=... names one; got " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)"
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode --requirement requirements.lock

@@ -58,7 +58,7 @@ def test_every_experiment_instantiates_at_its_own_size(experiment: str, compose_
             "+trainer.max_step=3",
             "trainer.max_step: pytorch_lightning.Trainer takes no max_step; did you mean max_steps?",
         ),
-        ("+callbacks.progress.labels=x", "did you mean label?"),
+        ("+callbacks.progress.run_dirs=x", "did you mean run_dir?"),
     ],
 )
 def test_a_key_that_its_target_does_not_take_is_named_with_the_nearest(

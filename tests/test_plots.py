@@ -54,6 +54,14 @@ def test_a_matrix_names_codes_and_factors() -> None:
 @pytest.mark.parametrize("betas", [[1, 4, 16], [0, 1], [4]])
 def test_scores_against_beta_can_be_drawn_and_saved(betas: list[float], tmp_path: Path) -> None:
     results = pd.DataFrame({"beta": betas, "reconstruction": 1.0, "kl": 2.0, "active_units": 3, "mig": 0.1})
-    figure = plots.scores_against_beta(results, pd.DataFrame({"mig": [0.01] * len(betas)}))
+    results["chance/mig"] = 0.01
+    figure = plots.scores_against_beta(results)
     assert {"beta", "KL (nats)", "active units", "score (dotted: chance)"} <= set(texts(figure))
     assert plots.save(figure, tmp_path / "new" / "figure.png").stat().st_size > 5_000
+
+
+def test_other_settings_have_panels_of_their_own() -> None:
+    results = pd.DataFrame({"beta": [1, 2, 1, 2], "model.latents": ["2", "2", "10", "10"], "mig": [0.1, 0.2, 0.3, 0.4]})
+    results[["reconstruction", "kl", "active_units"]] = 1.0
+    figure = plots.scores_against_beta(results, ["model.latents"])
+    assert {"model.latents 2", "model.latents 10"} <= set(texts(figure))

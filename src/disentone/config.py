@@ -16,11 +16,26 @@ from omegaconf import DictConfig, OmegaConf
 
 RUN_DIR = "${hydra:runtime.output_dir}"
 SPECIAL = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
+# What may differ between two runs that are the same: where they lie, what is shown, where they are computed.
+INCIDENTAL = (
+    "run_dir",
+    "hydra",
+    "logger",
+    "callbacks",
+    "sweep",
+    "data.cache",
+    "data.num_workers",
+    "trainer.accelerator",
+)
 TOP = {"name": str, "seed": int, "sweep": str, "run_dir": str}
 NODES = {"synth", "frontend", "data", "model", "objective", "metrics", "optimizer", "trainer"}
 MAPPINGS = {"callbacks", "logger"}
 # An int is welcome where a float is asked for.
 TOWER = BeartypeConf(is_pep484_tower=True)
+
+
+OmegaConf.register_new_resolver("half", lambda number: number if number < 1 else max(1, number // 2), replace=True)
+OmegaConf.register_new_resolver("quarter", lambda number: number if number < 1 else max(1, number // 4), replace=True)
 
 
 def config_dir() -> Path:
@@ -35,6 +50,15 @@ def plain(config: Any, resolve: bool = False) -> dict[str, Any]:
     container = OmegaConf.to_container(config, resolve=resolve)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
+
+
+def flat(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of nested dictionaries with its dotted name."""
+    if isinstance(node, dict) and node:
+        for key, child in node.items():
+            yield from flat(child, f"{path}.{key}".lstrip("."))
+    else:
+        yield path, node
 
 
 # What a config says.
@@ -56,6 +80,8 @@ def check(config: DictConfig) -> None:
             raise ValueError(f"{key}: expected {TOP[key].__name__}, got {value!r}")
     if not 0 <= container["seed"] < 2**32:
         raise ValueError(f"seed must lie in 0..{2**32 - 1}, got {container['seed']}")
+    if container["trainer"].get("precision") in ("16-true", "bf16-true", "64-true", "64", 64):
+        raise ValueError("trainer.precision must be 32-true, 16-mixed or bf16-mixed; images are made in float32")
     nodes = [(key, container[key]) for key in sorted(NODES & container.keys())]
     nodes += [(f"{key}.{name}", node) for key in sorted(MAPPINGS) for name, node in container.get(key, {}).items()]
     for path, node in nodes:
@@ -151,10 +177,9 @@ def is_same_run(config: DictConfig, run_dir: Path) -> bool:
     written = run_dir / "config.yaml"
     if not written.exists():
         return False
-    before, now = plain(OmegaConf.load(written)), plain(config)
-    for key in ("run_dir", "hydra"):
-        before.pop(key, None), now.pop(key, None)
-    if before != now:
-        key = next(key for key in [*now, *before] if before.get(key) != now.get(key))
-        raise ValueError(f"{run_dir} holds a run of another config ({key} differs); name this one with sweep=<name>")
+    before, now = (dict(flat(plain(c))) for c in (OmegaConf.load(written), config))
+    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    if differing := [name for name in names if not name.startswith(INCIDENTAL)]:
+        what = ", ".join(f"{name} was {before.get(name)}, is {now.get(name)}" for name in differing[:3])
+        raise ValueError(f"{run_dir} holds a run of another config ({what}); name this one with sweep=<name>")
     return True

@@ -10,11 +10,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, InstantiationException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from wandb.errors import Error as WandbError
 
-from disentone.config import config_dir, nearest
+from disentone.config import config_dir, flat, nearest, plain
 
 FULL = "HYDRA_FULL_ERROR"
 OF_THE_USER = (ValueError, OSError, HydraException, OmegaConfBaseException, MisconfigurationException, WandbError)
@@ -42,7 +41,8 @@ def message(error: BaseException) -> str:
     if isinstance(error, WandbError):
         return f"Weights & Biases: {error}; WANDB_MODE=offline keeps the run in its folder for `wandb sync` later"
     if isinstance(error, MisconfigurationException):
-        return f"trainer: {error}; trainer.accelerator=auto with trainer.devices=1 runs anywhere"
+        remedy = "; trainer.accelerator=auto with trainer.devices=1 runs anywhere" if "backend" in str(error) else ""
+        return f"trainer: {error}{remedy}"
     text = str(error).strip() or type(error).__name__
     if found := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
         return f"{found[1]}: there is no such config group; {nearest(found[1], _groups())}"
@@ -74,12 +74,6 @@ def _keys() -> list[str]:
     """All keys of the default config, dotted."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        config = OmegaConf.to_container(compose("train"), resolve=False)
-    return list(_dotted(config, ""))
-
-
-def _dotted(node: object, path: str) -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, child in node.items():
-            yield f"{path}{key}"
-            yield from _dotted(child, f"{path}{key}.")
+        names = [name for name, _ in flat(plain(compose("train")))]
+    parts = [name.split(".") for name in names]
+    return list(dict.fromkeys(".".join(part[:depth]) for part in parts for depth in range(1, len(part) + 1)))

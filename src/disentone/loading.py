@@ -48,9 +48,9 @@ def load(run_folder: str | Path, checkpoint: str = checkpoints.LAST, device: str
     weights = checkpoints.read(path, device)["state_dict"]
 
     config.data.mode = "on_the_fly"
-    data = instantiate(config.data)
+    data = instantiate(config.data, _convert_="all")
     data.setup()
-    model = instantiate(config.model)(data.shape).to(device).eval()
+    model = instantiate(config.model, _convert_="all")(data.shape).to(device).eval()
     model.load_state_dict({key.removeprefix("vae."): value for key, value in weights.items() if key.startswith("vae.")})
     return Run(model, data, plain(config, resolve=True))
 

@@ -1,8 +1,8 @@
 """Weights & Biases, offline unless it can be online, and the media it shares with the run folder."""
 
-import netrc
 import os
 import secrets
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlparse
@@ -10,17 +10,17 @@ from urllib.parse import urlparse
 import pytorch_lightning as pl
 import wandb as wb
 from pytorch_lightning.loggers import WandbLogger
+from wandb.errors import AuthenticationError
+from wandb.sdk.lib.wbauth import read_netrc_auth
 
 from disentone.files import write_atomically
-
-DEFAULT_SERVER = "https://api.wandb.ai"
 
 
 def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model: bool = False) -> WandbLogger:
     """A logger whose run is named after the run folder and grouped by the folder above (the sweep, the experiment).
 
-    Without a key, and unless WANDB_MODE says otherwise, the run is kept in the run folder, from where
-    ``wandb sync`` can send it later. Nothing ever asks for a key.
+    Without a key, or without a server that answers, the run is kept in the run folder, from where ``wandb sync``
+    can send it later. WANDB_MODE decides otherwise. Nothing ever asks for a key.
 
     Args:
         run_dir: the run folder.
@@ -28,10 +28,12 @@ def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model
         tags: of the run.
         log_model: send checkpoints as artifacts too.
 
+    Raises:
+        ValueError: if WANDB_MODE asks for online and there is no key.
+
     """
     folder = Path(run_dir)
-    if "WANDB_MODE" not in os.environ and not has_key():
-        os.environ["WANDB_MODE"] = "offline"
+    _choose_mode()
     logger = WandbLogger(
         id=_run_id(folder / "wandb_id"),
         name=folder.name,
@@ -55,21 +57,47 @@ def _run_id(path: Path) -> str:
     return path.read_text()
 
 
+def _choose_mode() -> None:
+    """Offline without credentials or, unless online was asked for, without a server."""
+    mode = os.environ.get("WANDB_MODE")
+    if mode in ("offline", "dryrun", "disabled"):
+        return
+    if not has_key():
+        if mode:
+            raise ValueError(f"WANDB_MODE={mode} needs a key; `wandb login` stores one, WANDB_MODE=offline needs none")
+        os.environ["WANDB_MODE"] = "offline"
+    elif mode is None and not _is_reachable(_settings().base_url):
+        print("Weights & Biases cannot be reached; the run is kept in its folder, `wandb sync` sends it later")
+        os.environ["WANDB_MODE"] = "offline"
+
+
 def has_key() -> bool:
-    """Whether Weights & Biases would find credentials without asking: in the environment or in ``.netrc``."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+    """Whether Weights & Biases would find credentials without asking: in environment, netrc or its settings."""
+    settings = _settings()
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or settings.api_key:
         return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", DEFAULT_SERVER)).hostname or ""
-    for name in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
-        path = Path(name or "/nowhere").expanduser()
-        if not path.is_file():
-            continue
-        try:
-            if netrc.netrc(path).authenticators(host):
-                return True
-        except netrc.NetrcParseError:
-            continue
-    return False
+    try:
+        return read_netrc_auth(host=settings.base_url) is not None
+    except (AuthenticationError, UnicodeDecodeError):
+        return False
+
+
+def _settings() -> wb.Settings:
+    """What wandb itself would take from its files and the environment."""
+    settings = wb.Settings()
+    settings.update_from_system_settings()
+    settings.update_from_env_vars(dict(os.environ))
+    return settings
+
+
+def _is_reachable(url: str) -> bool:
+    address = urlparse(url)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        with socket.create_connection((address.hostname, port), timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 def log_image(trainer: pl.Trainer, key: str, path: Path) -> None:
@@ -79,7 +107,7 @@ def log_image(trainer: pl.Trainer, key: str, path: Path) -> None:
             logger.log_image(key, [str(path)])
 
 
-def finish() -> None:
+def finish(failed: bool) -> None:
     """Close the run of this job, so that the next job of a multirun gets its own."""
     if wb.run is not None:
-        wb.finish()
+        wb.finish(exit_code=int(failed))

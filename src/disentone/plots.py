@@ -86,42 +86,49 @@ def matrix(values: Float[np.ndarray, "code factor"], factors: Sequence[str], nam
     return figure
 
 
-def scores_against_beta(results: pd.DataFrame, chance: pd.DataFrame) -> Figure:
-    """Left: what beta costs. Right: the disentanglement scores, dotted their chance. A point is a run."""
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    for axes, key, label in (
-        (left, "reconstruction", "reconstruction, -log p(x|z) (nats)"),
-        (middle, "kl", "KL (nats)"),
-    ):
-        _line(axes, results, key, COLOURS[0], label)
-        axes.set_ylabel(label)
-    twin = middle.twinx()
+def scores_against_beta(results: pd.DataFrame, groups: Sequence[str] = ()) -> Figure:
+    """Left: what beta costs. Right: the disentanglement scores, dotted their chance. A point is a run.
+
+    One row of panels for every combination of the ``groups`` columns.
+    """
+    parts = list(results.groupby(list(groups))) if groups else [((), results)]
+    figure = Figure(figsize=(11, 3.6 * len(parts)), layout="constrained")
+    panels = figure.subplots(len(parts), 3, squeeze=False)
+    for (left, middle, right), (values, part) in zip(panels, parts, strict=True):
+        left.set_title("  ".join(f"{name} {value}" for name, value in zip(groups, values, strict=True)), fontsize=8)
+        _line(left, part, "reconstruction", COLOURS[0], "reconstruction")
+        left.set_ylabel("reconstruction, -log p(x|z) (nats)")
+        _kl_and_active_units(middle, part)
+        _scores(right, part)
+        betas = sorted(part["beta"].unique())
+        for axes in (left, middle, right):
+            axes.set_xlabel("beta")
+            if betas[0] > 0:
+                axes.set_xscale("log")
+            axes.set_xticks(betas, [f"{beta:g}" for beta in betas])
+            axes.minorticks_off()
+    return figure
+
+
+def _kl_and_active_units(axes: Axes, results: pd.DataFrame) -> None:
+    _line(axes, results, "kl", COLOURS[0], "KL")
+    axes.set_ylabel("KL (nats)", color=COLOURS[0])
+    axes.set_ylim(bottom=0)
+    twin = axes.twinx()
     _line(twin, results, "active_units", COLOURS[1], "active units")
     twin.set_ylabel("active units", color=COLOURS[1])
     twin.set_ylim(bottom=0)
-    middle.set_ylim(bottom=0)
-    middle.yaxis.label.set_color(COLOURS[0])
-    shown = [
-        key
-        for key in ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap")
-        if key in results
-    ]
+
+
+def _scores(axes: Axes, results: pd.DataFrame) -> None:
+    shown = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap")
     for key, colour in zip(shown, COLOURS, strict=False):
-        _line(right, results, key, colour, key)
-        if key in chance:
-            right.plot(*_medians(results["beta"], chance[key]), ":", color=colour, lw=1)
-    right.set_ylim(0, 1)
-    right.set_ylabel("score (dotted: chance)")
-    right.legend(fontsize=7)
-    betas = sorted(results["beta"].unique())
-    for axes in (left, middle, right):
-        axes.set_xlabel("beta")
-        if betas[0] > 0:
-            axes.set_xscale("log")
-        axes.set_xticks(betas, [f"{beta:g}" for beta in betas])
-        axes.minorticks_off()
-    return figure
+        _line(axes, results, key, colour, key)
+        if f"chance/{key}" in results:
+            axes.plot(*_medians(results["beta"], results[f"chance/{key}"]), ":", color=colour, lw=1)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("score (dotted: chance)")
+    axes.legend(fontsize=7)
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -149,6 +156,8 @@ def _decibel_bar(figure: Figure, picture: AxesImage, panels: np.ndarray) -> None
 
 
 def _line(axes: Axes, results: pd.DataFrame, key: str, colour: str, label: str) -> None:
+    if key not in results:
+        return  # an objective without this term
     axes.plot(results["beta"], results[key], "o", color=colour, ms=4)
     axes.plot(*_medians(results["beta"], results[key]), "-", color=colour, label=label)
 

@@ -69,12 +69,22 @@ class System(pl.LightningModule):
     def _step(self, stage: str, batch: Batch) -> Scalar:
         terms = self.objective(self.vae, batch, self.global_step)
         # Terms of a step that no logger writes would only cost time.
-        if stage == "train" and (self.global_step + 1) % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        if stage == "train" and not self._is_logged_step():
             return terms["loss"]
         scalars = {f"{stage}/{name}": term for name, term in self._scalars(terms)}
         # batch_size weighs the mean over an epoch: its last batch may be smaller.
-        self.log_dict(scalars, batch_size=len(batch.image), on_step=stage == "train", on_epoch=stage != "train")
+        self.log_dict(
+            scalars,
+            batch_size=len(batch.image),
+            on_step=stage == "train",
+            on_epoch=stage != "train",
+            sync_dist=stage != "train",
+        )
         return terms["loss"]
+
+    def _is_logged_step(self) -> bool:
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return every > 0 and (self.global_step + 1) % every == 0
 
     def _scalars(self, terms: Terms) -> Iterable[tuple[str, Any]]:
         for name, term in terms.items():

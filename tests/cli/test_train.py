@@ -146,7 +146,7 @@ def test_a_run_folder_of_another_config_is_left_alone(compose_config, tmp_path: 
     train(compose_config(["experiment=quickstart", *TOY, "logger=csv"]))
     written = (tmp_path / "run" / "scores.json").read_bytes()
     with pytest.raises(
-        ValueError, match=r"holds a run of another config \(objective differs\); name this one with sweep=<name>"
+        ValueError, match=r"another config \(objective.beta was 4, is 2\); name this one with sweep=<name>"
     ):
         train(compose_config(["experiment=quickstart", *TOY, "logger=csv", "objective.beta=2"]))
     assert (tmp_path / "run" / "scores.json").read_bytes() == written
@@ -170,3 +170,74 @@ def test_likelihoods_and_schedules_combine(likelihood: str, schedule: str, compo
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert config["model"]["likelihood"]["_target_"].lower().endswith(likelihood.split("_")[-1])
     assert (tmp_path / "run" / "scores.json").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["experiment=quickstart", "--cfg", "job"],
+        ["--config-dir", "mine", "experiment=quickstart", "--cfg", "job"],
+        ["experiment=quickstart", "--cfg", "job", "--config-dir", "mine"],
+    ],
+)
+def test_flags_stand_where_hydra_takes_them(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    result = run(tmp_path, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "_target_: disentone.models.VAE" in result.stdout
+
+
+def test_what_else_varies_is_in_the_table_and_what_is_fixed_names_the_sweep(tmp_path: Path) -> None:
+    toy = [*TOY, "logger=csv", "metrics.metrics=[mig]", "objective/schedule=warmup"]
+    result = run(tmp_path, "-m", "experiment=quickstart", "objective.beta=4", "model.latents=2,3", *toy)
+    assert result.returncode == 0, result.stderr
+    (folder,) = (tmp_path / "outputs").iterdir()
+    assert folder.name.startswith("quickstart_sweep,data.batch_size=16,")
+    table = pd.read_csv(folder / "results.csv")
+    assert table["model.latents"].tolist() == [2, 3]
+    assert table["beta"].tolist() == [4, 4]
+    assert table["final_beta"].tolist() == [4, 4]  # the warm-up is over by the end
+    assert "model.latents" in result.stdout
+    assert [path.name for path in sorted(folder.iterdir()) if path.is_dir()] == [
+        f"model.latents={latents},objective.beta=4" for latents in (2, 3)
+    ]
+
+
+def test_a_sweep_over_experiments_needs_a_name(tmp_path: Path) -> None:
+    result = run(tmp_path, "-m", "experiment=quickstart,syntone", "objective.beta=1")
+    assert result.returncode == 1
+    assert result.stderr.strip() == "disentone: a sweep over experiments needs a name: add sweep=<name>"
+
+
+def test_an_objective_without_beta_needs_one_class_and_one_file(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "objective").mkdir(parents=True)
+    (tmp_path / "mine" / "objective" / "ae.yaml").write_text("_target_: plain.AutoEncoder\n")
+    (tmp_path / "plain.py").write_text(
+        "from disentone.objectives import Objective\n"
+        "class AutoEncoder(Objective):\n"
+        "    def __call__(self, vae, batch, step):\n"
+        "        output = vae.decoder(vae.encode(batch.image).mean)\n"
+        "        loss = vae.likelihood.nll(output, batch.image).mean()\n"
+        "        return {'loss': loss, 'elbo': -loss.detach()}\n"
+    )
+    arguments = ["-m", "--config-dir", "mine", "experiment=quickstart", "objective=ae", "seed=0,1", "sweep=ae", *TOY]
+    arguments += ["logger=csv", "hydra.sweeper.params=null", "metrics.metrics=[mig]"]
+    result = run(tmp_path, *arguments, PYTHONPATH=str(tmp_path))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert pd.read_csv(tmp_path / "outputs" / "ae" / "results.csv")["seed"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+def test_lower_precision_is_mixed_or_refused(precision: str, compose_config, tmp_path: Path) -> None:
+    cfg = compose_config(["experiment=quickstart", *TOY, "logger=csv", f"trainer.precision={precision}"])
+    if precision == "bf16-true":
+        with pytest.raises(ValueError, match=r"trainer\.precision must be 32-true, 16-mixed or bf16-mixed"):
+            train(cfg)
+    else:
+        train(cfg)
+        assert (tmp_path / "run" / "scores.json").exists()
+
+
+def test_pictures_are_drawn_in_the_end_even_without_a_validation(compose_config, tmp_path: Path) -> None:
+    train(compose_config(["experiment=quickstart", *TOY, "logger=csv", "trainer.val_check_interval=5"]))
+    assert len(list((tmp_path / "run" / "figures").glob("*_0000002.png"))) == 2

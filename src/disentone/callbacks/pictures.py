@@ -22,20 +22,24 @@ class Reconstructions(pl.Callback):
     """
 
     def __init__(self, run_dir: str | Path, count: int = 6) -> None:
+        if count < 1:
+            raise ValueError(f"callbacks.reconstructions.count must be at least 1, got {count}")
         self.folder, self.count = Path(run_dir) / "figures", count
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw and log."""
-        if not trainer.is_global_zero:
+        """Draw and log, unless this step was drawn already."""
+        path = self.folder / f"reconstructions_{trainer.global_step:07d}.png"
+        if not trainer.is_global_zero or path.exists():
             return
         vae, data = model_and_data(trainer)
         sounds = data.sounds(data.rows("validation")[: self.count].to(trainer.strategy.root_device))
         images = data.images(sounds)
         titles = [_title(data.space, positions) for positions in sounds.positions.tolist()]
         figure = plots.reconstructions(images.cpu(), vae(images).float().cpu(), titles, data.frontend)
-        path = self.folder / f"reconstructions_{trainer.global_step:07d}.png"
         log_image(trainer, "reconstructions", plots.save(figure, path))
+
+    on_test_end = on_validation_end
 
 
 class Traversals(pl.Callback):
@@ -49,12 +53,15 @@ class Traversals(pl.Callback):
     """
 
     def __init__(self, run_dir: str | Path, steps: int = 7, latents: int = 10) -> None:
+        if min(steps, latents) < 1:
+            raise ValueError(f"callbacks.traversals needs at least 1 step and latent, got {steps} and {latents}")
         self.folder, self.steps, self.latents = Path(run_dir) / "figures", steps, latents
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw and log."""
-        if not trainer.is_global_zero:
+        """Draw and log, unless this step was drawn already."""
+        path = self.folder / f"traversals_{trainer.global_step:07d}.png"
+        if not trainer.is_global_zero or path.exists():
             return
         (vae, data), device = model_and_data(trainer), trainer.strategy.root_device
         posterior = encode(vae, data, data.rows("validation")[:256], device)
@@ -67,8 +74,9 @@ class Traversals(pl.Callback):
         images = vae.decode(codes.flatten(0, 1).to(device)).float().cpu().view(len(chosen), self.steps, *vae.shape)
         labels = [f"z{latent}\nKL {divergence[latent]:.2f}" for latent in chosen.tolist()]
         figure = plots.traversals(images, walk.tolist(), labels, data.frontend)
-        path = self.folder / f"traversals_{trainer.global_step:07d}.png"
         log_image(trainer, "traversals", plots.save(figure, path))
+
+    on_test_end = on_validation_end
 
 
 def _title(space: FactorSpace, positions: list[int]) -> str:

@@ -1,5 +1,6 @@
 """How far the run is and how long it will take."""
 
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,13 +21,14 @@ class Progress(pl.Callback):
     """One bar over all optimiser steps with the time left, and a line at every validation.
 
     Args:
-        label: what is being trained.
+        name: of the experiment.
+        run_dir: the run folder, whose name says which run it is.
 
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, name: str, run_dir: str | Path) -> None:
         console = Console()
-        self.label = label
+        self.label = f"{name} {Path(run_dir).name}"
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -43,7 +45,8 @@ class Progress(pl.Callback):
         """Start where the run stands, which is not 0 after a resume."""
         if trainer.is_global_zero:
             self.bar.start()
-            total = int(trainer.estimated_stepping_batches)
+            steps = trainer.estimated_stepping_batches
+            total = None if steps == float("inf") else int(steps)
             self.task = self.bar.add_task(self.label, total=total, completed=trainer.global_step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:

@@ -9,13 +9,26 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 LONGEST_NAME = 150
+# Overrides that name no sweep: beta and seed name its runs, the others do not change what is learned.
+INCIDENTAL = (
+    "experiment",
+    "objective.beta",
+    "seed",
+    "hydra",
+    "logger",
+    "callbacks",
+    "trainer.accelerator",
+    "data.cache",
+)
 
 
 def for_hydra(arguments: Sequence[str]) -> list[str]:
     """Hydra's arguments for the user's: ``resume=`` becomes the run folder's config, runs are named by what varies."""
     if any(argument.startswith("resume=") for argument in arguments):
         return _resumed(arguments)
-    return [*arguments, *_named_by_what_varies(arguments)]
+    first = next((i for i, argument in enumerate(arguments) if _is_override(argument)), len(arguments))
+    # Beside the user's overrides: argparse takes them in one piece only.
+    return [*arguments[:first], *_naming(arguments), *arguments[first:]]
 
 
 def folder_name(override_dirname: str) -> str:
@@ -26,16 +39,26 @@ def folder_name(override_dirname: str) -> str:
     return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _named_by_what_varies(arguments: Sequence[str]) -> list[str]:
-    """The override that keeps all that is fixed out of the folder names; beta and seed are always named."""
-    pairs = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+def _is_override(argument: str) -> bool:
+    return "=" in argument and not argument.startswith("-")
+
+
+def _naming(arguments: Sequence[str]) -> list[str]:
+    """Overrides that name a run by what varies in its sweep, and the sweep by what is fixed."""
     try:
-        overrides = OverridesParser.create().parse_overrides(pairs)
+        overrides = OverridesParser.create().parse_overrides([a for a in arguments if _is_override(a)])
     except HydraException:
         return []  # Hydra will say what is wrong
-    fixed = {o.key_or_group for o in overrides if not o.is_sweep_override()} - {"objective.beta", "seed"}
-    keys = ",".join(f"'{key}'" for key in sorted({"experiment", "sweep", *fixed}))
-    return [f"hydra.job.config.override_dirname.exclude_keys=[{keys}]"]
+    fixed = {o.key_or_group: o.value() for o in overrides if not o.is_sweep_override()}
+    swept = {o.key_or_group for o in overrides} - fixed.keys()
+    if "experiment" in swept and "sweep" not in fixed:
+        raise ValueError("a sweep over experiments needs a name: add sweep=<name>")
+    excluded = {"sweep", *fixed} - {"objective.beta", "seed"} | ({"experiment"} - swept)
+    naming = [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(repr(key) for key in sorted(excluded))}]"]
+    settings = [f"{key}={value}" for key, value in sorted(fixed.items()) if not key.startswith(INCIDENTAL)]
+    if settings and "sweep" not in fixed:
+        naming.append(f"sweep='${{name}}_sweep,{folder_name(','.join(settings))}'")
+    return naming
 
 
 def _resumed(arguments: Sequence[str]) -> list[str]:

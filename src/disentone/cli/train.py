@@ -39,26 +39,30 @@ def train(cfg: DictConfig) -> None:
     kept, resolved = config.to_yaml(cfg), config.plain(cfg, resolve=True)  # instantiate resolves cfg in place
 
     pl.seed_everything(cfg.seed, verbose=False)
-    data = instantiate(cfg.data)
-    vae = instantiate(cfg.model)(data.shape)
+    data = instantiate(cfg.data, _convert_="all")
+    vae = instantiate(cfg.model, _convert_="all")(data.shape)
     system = System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer), cfg.seed)
     system.configure_optimizers()  # a setting that the optimiser refuses should stop the run here
-    callbacks = [instantiate(callback) for callback in cfg.callbacks.values()] + [instantiate(cfg.metrics)]
+    callbacks = [instantiate(node, _convert_="all") for node in (*cfg.callbacks.values(), cfg.metrics)]
     run_loggers = [instantiate(logger) for logger in cfg.logger.values()]
     io = checkpoints.AtomicCheckpointIO()
-    trainer = instantiate(cfg.trainer)(callbacks=callbacks, logger=run_loggers, plugins=[io])
+    trainer = instantiate(cfg.trainer, _convert_="all")(callbacks=callbacks, logger=run_loggers, plugins=[io])
     checkpoint = checkpoints.newest(run_dir / "checkpoints")
 
     write_atomically(run_dir / "config.yaml", kept)
     facts = provenance()
-    for logger in run_loggers:
-        logger.log_hyperparams({**resolved, "provenance": facts})
+    finished = False
     try:
+        for logger in run_loggers:
+            logger.log_hyperparams({**resolved, "provenance": facts})
         trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
         trainer.save_checkpoint(run_dir / "checkpoints" / checkpoints.LAST)
         trainer.test(system, data, verbose=False)
+        finished = True
     finally:
-        loggers.finish()
+        loggers.finish(failed=not finished)
+    if not (run_dir / "scores.json").exists():
+        raise ValueError("the run was not scored; trainer.limit_test_batches must leave something to test")
     remove_temporary(run_dir)
     write_atomically(run_dir / "run.json", json.dumps({**facts, "seconds": time.monotonic() - begun}, indent=2))
 

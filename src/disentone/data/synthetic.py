@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from disentone.data.cache import ImageCache, image_bytes
+from disentone.data.held_out import HeldOut
+from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
 from disentone.hashing import Permutation
 from disentone.shapes import Audio, Batch, Image, Positions, Rows
@@ -19,6 +21,7 @@ from disentone.synths import Synth
 
 Split = Literal["train", "validation", "test"]
 BATCHES_AHEAD = 64
+MOST_LISTED = 20_000_000
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
@@ -42,6 +45,7 @@ class SyntheticData(pl.LightningDataModule):
         fractions: of the rows for train, validation and test.
         continuous: train on draws from the factors' ranges, new ones every epoch, instead of the grid's rows.
         renew_nuisances: give every row new nuisances (noise, phases, onset, level) every epoch.
+        held_out: a part of the space that train and validation rows leave out; the test rows have it.
         max_rows: use only so many rows, a seeded sample; all by default.
         seed: of the split, the order and the continuous draws.
         cache_dir: where ``cached`` keeps its files, safe to delete.
@@ -62,6 +66,7 @@ class SyntheticData(pl.LightningDataModule):
         fractions: Sequence[float] = (0.8, 0.1, 0.1),
         continuous: bool = False,
         renew_nuisances: bool = False,
+        held_out: HeldOut | None = None,
         max_rows: int | None = None,
         seed: int = 0,
         cache_dir: str | Path = "outputs/cache",
@@ -79,9 +84,12 @@ class SyntheticData(pl.LightningDataModule):
         self.shape = frontend.shape(synth.num_samples)
         self.num_rows = len(self.space) if max_rows is None else min(max_rows, len(self.space))
         self.sizes = _split_sizes(self.num_rows, fractions)
+        self._starts = {split: sum(list(self.sizes.values())[:i]) for i, split in enumerate(SPLITS)}
+        self._order = Permutation(len(self.space), seed)
+        self.held_out = held_out
+        self._kept = {} if held_out is None else self._leave_out(held_out)
         if not 1 <= batch_size <= self.sizes["train"]:
             raise ValueError(f"batch_size must lie in 1..{self.sizes['train']} (the training rows), got {batch_size}")
-        self._order = Permutation(len(self.space), seed)
         self._cache_dir, self._cache_limit = Path(cache_dir), int(cache_limit_gb * 1e9)
         self._cache: ImageCache | None = None
         self.mode = self._checked_mode(mode)
@@ -152,8 +160,24 @@ class SyntheticData(pl.LightningDataModule):
         return Batch(self.images(batch), batch.positions)
 
     def _rows_at(self, split: Split, indices: Int64[Tensor, "index"]) -> Rows:
-        start = sum(self.sizes[name] for name in SPLITS[: SPLITS.index(split)])
-        return self._order(start + indices)
+        if split in self._kept:
+            return self._kept[split][indices]
+        return self._order(self._starts[split] + indices)
+
+    def _leave_out(self, held_out: HeldOut) -> dict[Split, Rows]:
+        """The rows that are left of train and validation, listed; their sizes shrink."""
+        if self.continuous:
+            raise ValueError("data.held_out leaves rows of the grid out; it cannot go with data.continuous")
+        if self.num_rows > MOST_LISTED:
+            raise ValueError(f"data.held_out lists the rows it leaves, at most {MOST_LISTED:,}; set data.max_rows")
+        left: dict[Split, Rows] = {}
+        for split in ("train", "validation"):
+            rows = self._order(self._starts[split] + torch.arange(self.sizes[split]))
+            left[split] = rows[held_out.kept(self.space, rows, self.seed)]
+            if not len(left[split]):
+                raise ValueError(f"data.held_out leaves no {split} rows; make it smaller")
+            self.sizes[split] = len(left[split])
+        return left
 
     def _batches_seen(self) -> int:
         return self.trainer.global_step * self.trainer.accumulate_grad_batches if self.trainer else 0
@@ -162,7 +186,11 @@ class SyntheticData(pl.LightningDataModule):
         seed = self.seed if split == "train" else None
         batches = Batches(partial(self._rows_at, split), self.sizes[split], self.batch_size, seed, self._batches_seen)
         # batch_size=None: the sampler yields whole batches of rows, the data set answers with one batch.
-        return DataLoader(_Split(self, split), sampler=batches, batch_size=None, num_workers=self.num_workers)
+        training = split == "train"
+        dataset = _Split(
+            self.space, self.sizes[split], self.seed, training and self.continuous, training and self.renew_nuisances
+        )
+        return DataLoader(dataset, sampler=batches, batch_size=None, num_workers=self.num_workers)
 
     def _checked_mode(self, mode: str) -> str:
         if mode == "cached" and (refusal := self._cache_refusal()):
@@ -229,20 +257,21 @@ class Batches(Sampler[tuple[Tensor, Tensor]]):
 
 
 class _Split(Dataset[Sounds]):
-    """Batches of (row, draw number) to batches of sounds."""
+    """Batches of (row, draw number) to batches of sounds: all that a loader's worker needs."""
 
-    def __init__(self, data: SyntheticData, split: Split) -> None:
-        self.data, self.length, self.renewed = data, data.sizes[split], split == "train"
+    def __init__(self, space: FactorSpace, length: int, seed: int, continuous: bool, renew_nuisances: bool) -> None:
+        self.space, self.length, self.seed = space, length, seed
+        self.continuous, self.renew_nuisances = continuous, renew_nuisances
 
     def __getitem__(self, batch: tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]) -> Sounds:
         rows, draws = batch
-        data = self.data
-        if self.renewed and data.continuous:
-            return Sounds(data.space.continuous(draws, data.seed), draws)
-        positions, keys = data.sounds(rows)
-        if self.renewed and data.renew_nuisances:
-            keys = keys + draws // self.length * len(data.space)
-        return Sounds(positions, keys)
+        if self.continuous:
+            # Beyond the grid's own keys, so that no draw has the noise of a held-out row.
+            return Sounds(self.space.continuous(draws, self.seed), draws + len(self.space))
+        if self.renew_nuisances:
+            rows_of_pass = draws // self.length * len(self.space)
+            return Sounds(self.space.grid(rows), rows + rows_of_pass)
+        return Sounds(self.space.grid(rows), rows)
 
 
 def _split_sizes(rows: int, fractions: Sequence[float]) -> dict[Split, int]:

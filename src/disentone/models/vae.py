@@ -42,7 +42,8 @@ class VAE(nn.Module):
 
     def encode(self, image: Image) -> Posterior:
         """The posterior of each image; its mean is the code that metrics score."""
-        mean, logvar = self.encoder(image).chunk(2, dim=1)
+        # In float32 also where the network runs in less: the KL is a small difference of large terms.
+        mean, logvar = self.encoder(image).float().chunk(2, dim=1)
         return Posterior(mean, logvar)
 
     def sample(self, posterior: Posterior) -> Codes:

@@ -14,8 +14,8 @@ Terms = dict[str, Float[Tensor, "*latent"]]
 class Objective(ABC):
     """Training losses as named terms, in nats per example (summed over pixels and latents, mean over the batch).
 
-    Terms are scalars, the gradient flows from ``loss``; ``kl_per_latent`` is the one vector. Names are those of
-    the log.
+    Terms are scalars, or vectors over the latents; the gradient flows from ``loss``. ``elbo`` is there too: the best
+    checkpoint is kept by it. Names are those of the log.
     """
 
     @abstractmethod

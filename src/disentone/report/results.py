@@ -1,6 +1,8 @@
 """The runs of a sweep as one table: on screen, as results.csv, as a figure."""
 
 import json
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from disentone import plots
+from disentone.config import INCIDENTAL, flat
 from disentone.files import write_atomically
+
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 FIRST = [
     "beta",
@@ -28,8 +33,6 @@ FIRST = [
     "sap",
 ]
 SHOWN = {
-    "beta": "{:g}",
-    "seed": "{:d}",
     "reconstruction": "{:.1f}",
     "kl": "{:.2f}",
     "active_units": "{:.0f}",
@@ -70,20 +73,34 @@ class SweepResults(Callback):
 
 
 def collect(folder: Path) -> pd.DataFrame:
-    """One row per finished run below a folder: its settings, its scores, its place, ordered by beta and seed."""
-    rows = []
+    """One row per finished run below a folder: what varies between the runs, their scores, their place.
+
+    ``beta`` is the configured one; the share of it that a schedule had reached in the end is ``final_beta``.
+    """
+    rows, settings = [], []
     for path in sorted(folder.rglob("scores.json")):
-        config = yaml.safe_load((path.parent / "config.yaml").read_text())
-        scores = json.loads(path.read_text())
-        numbers = {key: value for key, value in scores.items() if isinstance(value, int | float)}
-        beta = config["objective"]["beta"]
-        rows.append({**numbers, "beta": beta, "seed": config["seed"], "run": str(path.parent.relative_to(folder))})
+        config = yaml.load((path.parent / "config.yaml").read_text(), Loader=Loader)
+        scores = {key: value for key, value in json.loads(path.read_text()).items() if isinstance(value, int | float)}
+        if "beta" in scores:
+            scores["final_beta"] = scores.pop("beta")
+        settings.append({key: str(value) for key, value in flat(config) if not key.startswith(INCIDENTAL)})
+        rows.append({"beta": config["objective"].get("beta"), "seed": config["seed"], **scores})
+        rows[-1]["run"] = str(path.parent.relative_to(folder))
     if not rows:
         return pd.DataFrame(columns=[*FIRST, "run"])
-    table = pd.DataFrame(rows)
-    columns = [name for name in FIRST if name in table]
-    table = table[[*columns, *(name for name in table if name not in columns)]]
-    return table.sort_values(["beta", "seed", "run"], ignore_index=True)
+    varied = [key for key in varying(settings) if key not in ("objective.beta", "seed")]
+    table = pd.DataFrame(
+        [row | {key: values.get(key, "") for key in varied} for row, values in zip(rows, settings, strict=True)]
+    )
+    first = [*FIRST[:2], *varied, *(name for name in FIRST[2:] if name in table)]
+    table = table[[*first, *(name for name in table if name not in first)]]
+    return table.sort_values([*varied, "beta", "seed", "run"], ignore_index=True)
+
+
+def varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """The settings that are not the same in all runs, in alphabetical order."""
+    names = sorted({name for values in settings for name in values})
+    return [name for name in names if len({values.get(name) for values in settings}) > 1]
 
 
 def write(folder: Path) -> pd.DataFrame:
@@ -99,18 +116,23 @@ def finish_sweep(folder: Path) -> None:
     results = write(folder)
     if not len(results):
         return
-    chance = results.filter(regex="^chance/").rename(columns=lambda name: name.removeprefix("chance/"))
-    plots.save(plots.scores_against_beta(results, chance), folder / "scores_against_beta.png")
+    if results["beta"].notna().all():
+        plots.save(plots.scores_against_beta(results, groups(results)), folder / "scores_against_beta.png")
     print_table(results, f"{folder}: {len(results)} finished runs, nats per example")
+
+
+def groups(results: pd.DataFrame) -> list[str]:
+    """The columns of settings other than beta and seed that vary between the runs."""
+    return list(takewhile(lambda name: name not in FIRST, results.columns[2:]))
 
 
 def print_table(results: pd.DataFrame, title: str) -> None:
     """The main columns, one line a run."""
-    shown = [name for name in SHOWN if name in results]
+    shown = [*FIRST[:2], *groups(results), *(name for name in SHOWN if name in results)]
     table = Table(title=title)
     for name in shown:
         table.add_column(HEADINGS.get(name, name.replace("_", " ")), justify="right")
-    for _, row in results.iterrows():
-        table.add_row(*(SHOWN[name].format(int(row[name]) if name == "seed" else row[name]) for name in shown))
+    for row in results[shown].to_dict("records"):
+        table.add_row(*(SHOWN[name].format(value) if name in SHOWN else str(value) for name, value in row.items()))
     # A log file has no width; the table should still be whole there.
-    Console(width=None if Console().is_terminal else 120).print(table)
+    Console(width=None if Console().is_terminal else 160).print(table)

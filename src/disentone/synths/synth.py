@@ -97,10 +97,14 @@ class Synth(ABC):
         return self.sample_rate / 2
 
     @property
+    def is_noisy(self) -> bool:
+        """Whether sounds have noise, of a factor's level or a fixed one."""
+        return "snr_db" in self.space.names or math.isfinite(self._fixed["snr_db"])
+
+    @property
     def is_random(self) -> bool:
         """Whether two sounds of the same values can differ."""
-        noisy = "snr_db" in self.space.names or math.isfinite(self._fixed["snr_db"])
-        return noisy or self.random_phase or self.onset > 0 or self.level_db > 0
+        return self.is_noisy or self.random_phase or self.onset > 0 or self.level_db > 0
 
     @abstractmethod
     def partials(self, parameters: Mapping[str, Float64[Tensor, "batch"]]) -> Partials:
@@ -111,14 +115,15 @@ class Synth(ABC):
         """Sounds of ``values`` [batch factor]; ``keys`` [batch] pick each one's nuisances. Float32 [batch time]."""
         parameters = self.parameters(values)
         partials = self.partials(parameters)
-        onset = self.onset * hashing.uniform(self.seed, keys, keys.new_tensor(ONSET))
-        phases = partials.phases - partials.frequencies * onset[:, None]
+        phases = partials.phases
         if self.random_phase:
             number = torch.arange(phases.shape[1], device=phases.device)
             phases = phases + hashing.uniform(self.seed, keys[:, None], keys.new_tensor(PHASE), number)
         amplitudes = partials.amplitudes.where(partials.frequencies < self.nyquist, 0.0)
         decay = parameters["decay"]
         if self.onset > 0:
+            onset = self.onset * hashing.uniform(self.seed, keys, keys.new_tensor(ONSET))
+            phases = phases - partials.frequencies * onset[:, None]
             audio = self._sum(partials.frequencies, amplitudes, phases, torch.zeros_like(decay))
             audio = audio * self._late_envelope(decay, onset)
         else:
@@ -128,7 +133,7 @@ class Synth(ABC):
         if self.level_db > 0:
             level = self.level_db * hashing.uniform(self.seed, keys, keys.new_tensor(LEVEL))
             audio = audio * (10 ** (-level / 20)).float()[:, None]
-        return self._add_noise(audio, parameters["snr_db"], keys)
+        return self._add_noise(audio, parameters["snr_db"], keys) if self.is_noisy else audio
 
     def parameters(self, values: Values) -> dict[str, Float64[Tensor, "batch"]]:
         """Every parameter of each sound: a factor's values, or the fixed one. Names become their numbers."""
@@ -197,8 +202,6 @@ class Synth(ABC):
         return torch.exp(-decay[:, None] * late.clamp(min=0)).where(late >= 0, 0.0).float()
 
     def _add_noise(self, audio: Audio, snr_db: Float64[Tensor, "batch"], keys: Rows) -> Audio:
-        if not torch.isfinite(snr_db).any():
-            return audio
         power = audio.double().square().mean(dim=1) * 10 ** (-snr_db / 10)
         sample = torch.arange(audio.shape[1], device=audio.device)
         noise = hashing.normal(self.seed, keys[:, None], keys.new_tensor(NOISE), sample)

@@ -1,0 +1,74 @@
+"""What the model makes of the part of the space that training left out."""
+
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+import torch
+
+from disentone.codes import BATCH, encode, model_and_data
+from disentone.data import SyntheticData
+from disentone.metrics import evaluate
+from disentone.objectives import kl_per_latent
+from disentone.shapes import Rows
+from disentone.system import System
+
+
+class HeldOutScores(pl.Callback):
+    """At the test, reconstruction and scores inside and outside of the held-out part, if the data has one.
+
+    Logged as ``test/inside/<term>`` and ``test/outside/<term>``, from where they reach ``scores.json``. Inside are
+    rows of the held-out part, outside test rows beyond it. A factor with one value there is left out of the scores.
+
+    Args:
+        rows: the most rows of either part.
+        metrics: which scores.
+        preset: of the metrics.
+        seed: of the metrics.
+
+    """
+
+    def __init__(
+        self, rows: int = 2_000, metrics: Sequence[str] = ("mig", "sap"), preset: str = "dlib", seed: int = 0
+    ) -> None:
+        self.rows, self.metrics, self.preset, self.seed = rows, list(metrics), preset, seed
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure both parts and log the numbers."""
+        _, data = model_and_data(trainer)
+        if data.held_out is None:
+            return
+        for part, rows in self._parts(data).items():
+            if len(rows):
+                terms = self._terms(trainer, data, rows)
+                pl_module.log_dict({f"test/{part}/{name}": term for name, term in terms.items()})
+
+    def _parts(self, data: SyntheticData) -> dict[str, Rows]:
+        assert data.held_out is not None
+        every, test = data.evaluation_rows(data.num_rows), data.rows("test")
+        inside = every[data.held_out.contains(data.space, data.space.grid(every))]
+        outside = test[~data.held_out.contains(data.space, data.space.grid(test))]
+        order = torch.Generator().manual_seed(self.seed)
+        return {
+            name: rows[torch.randperm(len(rows), generator=order)[: self.rows]]
+            for name, rows in (("inside", inside), ("outside", outside))
+        }
+
+    @torch.no_grad()
+    def _terms(self, trainer: pl.Trainer, data: SyntheticData, rows: Rows) -> dict[str, float]:
+        system: System = trainer.lightning_module  # type: ignore[assignment]
+        vae, device = system.vae, trainer.strategy.root_device
+        nll = []
+        for part in torch.split(rows, BATCH):
+            image = data.images(data.sounds(part.to(device)))
+            nll.append(vae.likelihood.nll(vae.decoder(vae.encode(image).mean), image).cpu())
+        posterior = encode(vae, data, rows, device)
+        factors = data.space.grid(rows)
+        seen = [k for k in range(factors.shape[1]) if (factors[:, k] != factors[0, k]).any()]
+        names = [data.space.names[k] for k in seen]
+        scores = evaluate(posterior.mean, factors[:, seen], self.metrics, self.preset, self.seed, names) if seen else {}
+        return {
+            "rows": float(len(rows)),
+            "reconstruction_of_mean": float(torch.cat(nll).mean()),
+            "kl": float(kl_per_latent(posterior).sum(dim=1).mean()),
+            **{name: score for name, score in scores.items() if isinstance(score, float)},
+        }

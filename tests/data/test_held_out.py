@@ -1,0 +1,92 @@
+"""Training never hears the held-out part, and the run reports both sides of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import TOY
+from disentone.cli.train import train
+from disentone.data import Correlated, HeldOut, Region, SyntheticData
+from disentone.frontends import CQT
+from disentone.synths import Additive
+
+FACTORS = {
+    "f0": {"start": 100, "stop": 1000, "step": 50},
+    "decay": {"start": 0, "stop": 10, "step": 1},
+    "presence": {"labels": ["all", "odd"]},
+}
+
+
+def make_data(held_out: HeldOut | None, **settings: object) -> SyntheticData:
+    synth = Additive(factors=FACTORS, duration=0.1)
+    return SyntheticData(synth, CQT(hop=1024), mode="on_the_fly", held_out=held_out, batch_size=8, **settings)
+
+
+def values(data: SyntheticData, split: str) -> torch.Tensor:
+    return data.space.values(data.space.grid(data.rows(split)))
+
+
+def test_a_region_is_where_all_conditions_meet() -> None:
+    data = make_data(Region(above={"f0": 800}, below={"decay": 3}, equal={"presence": "odd"}))
+    everything = make_data(None)
+    for split in ("train", "validation"):
+        expected = [
+            row
+            for row, (f0, decay, presence) in zip(
+                everything.rows(split).tolist(), values(everything, split).tolist(), strict=True
+            )
+            if not (f0 > 800 and decay < 3 and presence == 1)
+        ]
+        assert data.rows(split).tolist() == expected
+        assert len(expected) < everything.sizes[split]
+    assert data.rows("test").tolist() == everything.rows("test").tolist()
+
+
+def test_batches_hold_kept_rows_only() -> None:
+    data = make_data(Region(above={"f0": 500}))
+    loader = data.train_dataloader()
+    stream = iter(loader)
+    positions = torch.cat([next(stream).positions for _ in range(len(loader))])
+    assert data.space.values(positions)[:, 0].max() == 500
+    assert sorted(data.space.rows(positions).tolist()) == sorted(data.rows("train").tolist())
+
+
+def test_correlated_factors_go_together_in_training_only() -> None:
+    data = make_data(Correlated("f0", "decay", sigma=0.2))
+    correlation = {split: torch.corrcoef(values(data, split)[:, :2].T)[0, 1].item() for split in ("train", "test")}
+    assert correlation["train"] > 0.7
+    assert abs(correlation["test"]) < 0.3
+    weak = make_data(Correlated("f0", "decay", sigma=0.7))
+    assert torch.corrcoef(values(weak, "train")[:, :2].T)[0, 1].item() < correlation["train"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Region(), "a held-out region needs at least one condition"),
+        (lambda: make_data(Region(above={"pitch": 3})), "no factor is called pitch; there are f0, decay, presence"),
+        (lambda: make_data(Region(equal={"presence": "even"})), "factor presence has no value even; it has all, odd"),
+        (lambda: make_data(Region(equal={"decay": 2.5})), "factor decay has no value 2.5; it has 0, 1, 2"),
+        (lambda: make_data(Region(above={"f0": 0})), "data.held_out leaves no train rows; make it smaller"),
+        (lambda: make_data(Region(above={"f0": 800}), continuous=True), "it cannot go with data.continuous"),
+        (lambda: Correlated("f0", "f0"), "a correlation needs two factors, got f0 twice"),
+        (lambda: Correlated("f0", "decay", sigma=0), "sigma must be above 0, got 0"),
+    ],
+)
+def test_impossible_parts_are_refused(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("choice", ["region", "correlated"])
+def test_a_run_reports_inside_and_outside(choice: str, compose_config, tmp_path: Path) -> None:
+    train(
+        compose_config(["experiment=quickstart", *TOY, f"data/held_out={choice}", "logger=csv", "data.max_rows=2000"])
+    )
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    for part in ("inside", "outside"):
+        assert scores[f"{part}/rows"] > 10
+        for term in ("reconstruction_of_mean", "kl", "mig", "sap"):
+            assert isinstance(scores[f"{part}/{term}"], float)
