@@ -1,6 +1,7 @@
 """DCI-ES: explicitness and size beside DCI (Eastwood et al. 2023)."""
 
 import numpy as np
+import torch
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from sklearn.ensemble import RandomForestClassifier
@@ -37,7 +38,7 @@ def dci_es(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str =
     """
     z, v = (array.cpu().numpy() for array in check_arrays(codes, factors))
     robust = is_robust(preset)
-    train, test = draw_labelled(check_arrays(z, v)[1], TRAIN, TEST, seed)
+    train, test = draw_labelled(torch.as_tensor(v), TRAIN, TEST, seed)
     scored = test if robust else train
 
     def loss(task: tuple[int, int]) -> float:

@@ -67,9 +67,10 @@ def mutual_information(
         counts = joint_counts(equal_width_bins(codes), factors)
         return plug_in_information(counts), entropy(counts.sum(dim=2)[0])
     columns, entropies = [], []
-    for factor in factors.T:
-        values = int(factor.max()) + 1
-        bins = quantile_bins(codes, max(BINS, values))
+    sizes = (factors.amax(dim=0) + 1).tolist()
+    binned = {bins: quantile_bins(codes, bins) for bins in {max(BINS, values) for values in sizes}}
+    for factor, values in zip(factors.T, sizes, strict=True):
+        bins = binned[max(BINS, values)]
         h_factor = _column_entropies(factor[:, None])
         # Occupied cells only: a table of all of them could not be held for a factor of thousands of values.
         information = _column_entropies(bins) + h_factor - _column_entropies(bins * values + factor[:, None])
