@@ -43,7 +43,7 @@ def compose_config(tmp_path: Path) -> Callable[..., DictConfig]:
         folder = run_dir or tmp_path / "run"
         folder.mkdir(parents=True, exist_ok=True)
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return compose("train", [*overrides, f"run_dir={folder}"])
+            return compose("train", [*overrides, f"run_dir='{folder}'"])
 
     return composed
 
