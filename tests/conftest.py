@@ -42,9 +42,9 @@ def compose_config(tmp_path: Path) -> Callable[..., DictConfig]:
 
     def composed(overrides: Sequence[str] = (), run_dir: Path | None = None) -> DictConfig:
         folder = run_dir or tmp_path / "run"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return compose("train", [*overrides, f"run_dir={folder}"])
+            return compose("train", [*overrides, f"run_dir='{folder}'"])
 
     return composed
 

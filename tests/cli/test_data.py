@@ -1,0 +1,53 @@
+"""disentone-data: the family in numbers, and sounds that can be heard."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from disentone.cli.data import main
+
+
+def call(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> object:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["disentone-data", *arguments])
+    try:
+        main()
+    except SystemExit as end:
+        return end.code
+    return None
+
+
+def test_describe_counts_factors_rows_and_bytes(monkeypatch, tmp_path: Path, capsys) -> None:
+    assert call(monkeypatch, tmp_path, "describe", "synth=tones_noisy") is None
+    printed = capsys.readouterr().out
+    for text in ("12,825 sounds", "presence", "even", "10,261 train, 1,282 validation, 1,282 test rows", "1 x 80 x 63"):
+        assert text in printed
+    assert not list(tmp_path.iterdir())
+
+
+def test_render_writes_what_the_row_says(monkeypatch, tmp_path: Path) -> None:
+    assert call(monkeypatch, tmp_path, "render", "synth=tones", "--rows", "0", "20690", "--out", "sounds") is None
+    audio, rate = soundfile.read(tmp_path / "sounds" / "row_20690.wav")
+    assert (rate, len(audio)) == (16_000, 16_000)
+    assert np.abs(audio).max() <= 1
+    spectrum = np.abs(np.fft.rfft(audio))
+    assert np.argmax(spectrum) == pytest.approx(1000, abs=1)
+    assert (tmp_path / "sounds" / "images.png").stat().st_size > 5_000
+
+
+def test_a_row_that_is_not_there_is_an_error(monkeypatch, tmp_path: Path) -> None:
+    answer = call(monkeypatch, tmp_path, "render", "--rows", "99999")
+    assert answer == "disentone: there is no row 99999; rows are 0..20690"
+
+
+def test_a_users_own_space_is_described(monkeypatch, tmp_path: Path, capsys) -> None:
+    (tmp_path / "mine" / "synth").mkdir(parents=True)
+    written = (
+        "_target_: disentone.synths.Additive\nfactors: {f0: {start: 100, stop: 200, step: 10}}\nsample_rate: 16000\n"
+    )
+    (tmp_path / "mine" / "synth" / "few.yaml").write_text(written)
+    assert call(monkeypatch, tmp_path, "--config-dir", "mine", "describe", "synth=few", "data.batch_size=2") is None
+    assert "11 sounds" in capsys.readouterr().out
