@@ -14,7 +14,7 @@ train: $(READY)  ## one run, or with -m a sweep
 	$(BIN)/disentone-train $(ARGS)
 
 test: check  ## style, types and tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n logical --dist loadfile $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check
