@@ -27,6 +27,7 @@ TOY = (
     "trainer.max_steps=2",
     "trainer.val_check_interval=2",
     "trainer.accelerator=cpu",
+    "metrics.validation_metrics=[mig]",
     "metrics.validation_rows=100",
     "metrics.rows=200",
     "metrics.metrics=[mig,dci,sap]",

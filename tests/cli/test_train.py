@@ -162,11 +162,13 @@ def test_the_same_command_gives_the_same_numbers(compose_config, tmp_path: Path)
     assert reports[0] == reports[1]
 
 
-@pytest.mark.parametrize("likelihood", ["gaussian", "learned_gaussian", "laplace", "bernoulli"])
-@pytest.mark.parametrize("schedule", ["constant", "warmup", "cyclic"])
+@pytest.mark.parametrize(
+    ("likelihood", "schedule"),
+    [("gaussian", "cyclic"), ("learned_gaussian", "constant"), ("laplace", "warmup"), ("bernoulli", "constant")],
+)
 def test_likelihoods_and_schedules_combine(likelihood: str, schedule: str, compose_config, tmp_path: Path) -> None:
     choices = [f"model/likelihood={likelihood}", f"objective/schedule={schedule}", "synth=tones_noisy", "logger=csv"]
-    train(compose_config([*choices, *TOY]))
+    train(compose_config([*choices, *TOY, "metrics.metrics=[mig]"]))
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert config["model"]["likelihood"]["_target_"].lower().endswith(likelihood.split("_")[-1])
     assert (tmp_path / "run" / "scores.json").exists()
