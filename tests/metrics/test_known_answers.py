@@ -73,8 +73,8 @@ def test_what_the_presets_promise(preset: str) -> None:
 @pytest.mark.parametrize("preset", ["dlib", "robust"])
 def test_dci_es_asks_more_capacity_of_entangled_codes(preset: str) -> None:
     easy, hard = (
-        dci_es(*(array[:300] for array in CASES[name]()), preset=preset) for name in ("identity", "full rotation")
+        dci_es(*(array[::4] for array in CASES[name]()), preset=preset) for name in ("identity", "45 degrees")
     )
     assert easy["dci_es"] > 0.75
-    assert easy["dci_es"] > hard["dci_es"] + 0.02
+    assert easy["dci_es"] > hard["dci_es"] + 0.2
     assert easy["dci_es_size"] == 0.5
