@@ -1,8 +1,7 @@
 """Disentanglement scores before training, at every validation and, in full, of the finished model."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from disentone.data import SyntheticData
 from disentone.files import write_atomically
 from disentone.loggers import log_image
 from disentone.metrics.dci import backend_of
-from disentone.metrics.evaluation import MATRICES, chosen_metrics, evaluate
+from disentone.metrics.evaluation import MATRICES, chosen_metrics, evaluate, for_json, numbers
 from disentone.metrics.traversal import traversal
 from disentone.models import VAE
 from disentone.shapes import Codes, Rows
@@ -148,16 +147,6 @@ def walk(vae: VAE, data: SyntheticData, codes: Codes, rows: Rows, device: torch.
         for latent, value in enumerate(values.tolist())
     }
     return {**scores, **parts}
-
-
-def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
-    """Those of the scores that are one number."""
-    return {key: value for key, value in scores.items() if isinstance(value, float)}
-
-
-def for_json(scores: Mapping[str, float]) -> dict[str, float | None]:
-    """Numbers as JSON has them: what is undefined is null."""
-    return {key: value if math.isfinite(value) else None for key, value in scores.items()}
 
 
 def active_units(codes: Codes) -> float:

@@ -3,7 +3,6 @@
 import argparse
 import inspect
 import json
-import math
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from rich.table import Table
 from disentone.files import write_atomically
 from disentone.metrics.arrays import PRESETS
 from disentone.metrics.dci import BACKENDS
-from disentone.metrics.evaluation import MATRICES, METRICS, SETS, evaluate
+from disentone.metrics.evaluation import MATRICES, METRICS, SETS, evaluate, for_json, numbers
 from disentone.metrics.traversal import traversal
 
 ROWS = 50_000
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         source = Path(options.source)
         scores = score_run(source, options) if source.is_dir() else score_file(source, options)
         out = Path(options.out) if options.out else default_out(source, options.preset)
-        write_atomically(out, json.dumps(for_json(scores), indent=2))
+        write_atomically(out, json.dumps(report(scores), indent=2))
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         print(f"disentone-evaluate: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
@@ -106,8 +105,7 @@ def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     codes = encode(run.model, run.data, rows, device).mean
     scores = score(codes, run.data.space.grid(rows), run.data.space.names, options)
     walked = walk(run.model, run.data, codes, rows, device, options.seed)
-    found = {key: value for key, value in walked.items() if isinstance(value, float)}
-    return {**scores, **found, "settings": {**scores["settings"], "traversal": walked["settings"]}}
+    return {**scores, **numbers(walked), "settings": {**scores["settings"], "traversal": walked["settings"]}}
 
 
 def score(
@@ -136,17 +134,10 @@ def default_out(source: Path, preset: str) -> Path:
     return folder / (f"scores_{preset}.json" if (folder / "config.yaml").exists() else "scores.json")
 
 
-def for_json(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrays as lists; what is undefined is null, as JSON has it."""
-    return {
-        key: value.tolist()
-        if isinstance(value, np.ndarray)
-        else None
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for key, value in scores.items()
-        if isinstance(value, float) or key in (*MATRICES, "settings")
-    }
+def report(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file holds: numbers, matrices as lists, settings."""
+    matrices = {key: scores[key].tolist() for key in MATRICES if key in scores}
+    return {**for_json(numbers(scores)), **matrices, "settings": scores["settings"]}
 
 
 def print_scores(scores: Mapping[str, Any], title: str) -> None:

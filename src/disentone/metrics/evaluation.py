@@ -1,5 +1,6 @@
 """All metrics by one call."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -128,6 +129,16 @@ def evaluate(
         },
     }
     return result
+
+
+def numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Those of the scores that are one number."""
+    return {key: value for key, value in scores.items() if isinstance(value, float)}
+
+
+def for_json(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """Numbers as JSON has them: what is undefined is null."""
+    return {key: value if math.isfinite(value) else None for key, value in scores.items()}
 
 
 def chosen_metrics(metrics: str | Sequence[str], dci_backend: str) -> list[str]:
