@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from disentone import checkpoints
 from disentone.config import plain
-from disentone.data import SyntheticData
+from disentone.data import FactorData
 from disentone.models import VAE
 
 
@@ -17,7 +17,7 @@ class Run(NamedTuple):
     """What a run folder holds: the trained network, its data, and the config that made both."""
 
     model: VAE
-    data: SyntheticData
+    data: FactorData
     config: dict[str, Any]
 
 
@@ -30,7 +30,7 @@ def load(run_folder: str | Path, checkpoint: str = checkpoints.LAST, device: str
         device: of the model.
 
     Returns:
-        the model in evaluation mode, the data module set up for rendering on the fly, the resolved config.
+        the model in evaluation mode, the data module (of sounds: rendered on the fly), the resolved config.
 
     Raises:
         ValueError: if the folder is no run's, or the checkpoint is not there or cannot be read.
@@ -47,7 +47,8 @@ def load(run_folder: str | Path, checkpoint: str = checkpoints.LAST, device: str
         raise ValueError(f"{folder} has no checkpoint {checkpoint}; there are {_names(path.parent)}")
     weights = checkpoints.read(path, device)["state_dict"]
 
-    config.data.mode = "on_the_fly"
+    if "mode" in config.data:
+        config.data.mode = "on_the_fly"  # a look at a few sounds should not render all
     data = instantiate(config.data, _convert_="all")
     data.setup()
     model = instantiate(config.model, _convert_="all")(data.shape).to(device).eval()

@@ -107,6 +107,13 @@ def log_image(trainer: pl.Trainer, key: str, path: Path) -> None:
             logger.log_image(key, [str(path)])
 
 
+def log_animation(trainer: pl.Trainer, key: str, path: Path) -> None:
+    """Show a GIF of the run folder in every logger that shows moving pictures."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_video(key, [str(path)], format=["gif"])
+
+
 def finish(failed: bool) -> None:
     """Close the run of this job, so that the next job of a multirun gets its own."""
     if wb.run is not None:

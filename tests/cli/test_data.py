@@ -51,3 +51,19 @@ def test_a_users_own_space_is_described(monkeypatch, tmp_path: Path, capsys) -> 
     (tmp_path / "mine" / "synth" / "few.yaml").write_text(written)
     assert call(monkeypatch, tmp_path, "--config-dir", "mine", "describe", "synth=few", "data.batch_size=2") is None
     assert "11 sounds" in capsys.readouterr().out
+
+
+def test_visibility_warns_of_what_the_front_end_cannot_see(monkeypatch, tmp_path: Path, capsys) -> None:
+    arguments = ["visibility", "--rows", "60", "frontend.hop=1024"]
+    assert call(monkeypatch, tmp_path, *arguments, "synth.amplitude_law=linear_per_k") is None
+    printed = capsys.readouterr().out
+    assert "slope is near invisible to this front-end" in printed
+    assert printed.count("warning:") == 1
+    assert call(monkeypatch, tmp_path, *arguments) is None
+    assert "warning:" not in capsys.readouterr().out
+
+
+def test_a_gallery_shows_random_rows(monkeypatch, tmp_path: Path, capsys) -> None:
+    assert call(monkeypatch, tmp_path, "gallery", "--count", "5", "--columns", "3", "frontend.hop=1024") is None
+    assert (tmp_path / "outputs" / "gallery.png").stat().st_size > 5_000
+    assert "5 images are in outputs/gallery.png" in capsys.readouterr().out

@@ -1,8 +1,9 @@
 """What happens beside training: scores, pictures, progress. Each writes to the run folder and the loggers."""
 
 from disentone.callbacks.held_out import HeldOutScores
-from disentone.callbacks.pictures import Reconstructions, Traversals
+from disentone.callbacks.latent_maps import LatentMaps
+from disentone.callbacks.pictures import Reconstructions, Samples, Traversals
 from disentone.callbacks.progress import Progress
 from disentone.callbacks.scores import Scores
 
-__all__ = ["HeldOutScores", "Progress", "Reconstructions", "Scores", "Traversals"]
+__all__ = ["HeldOutScores", "LatentMaps", "Progress", "Reconstructions", "Samples", "Scores", "Traversals"]

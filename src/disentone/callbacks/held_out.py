@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 
 from disentone.codes import BATCH, encode, model_and_data
-from disentone.data import SyntheticData
+from disentone.data import FactorData
 from disentone.metrics import evaluate
 from disentone.objectives import kl_per_latent
 from disentone.shapes import Rows
@@ -42,11 +42,11 @@ class HeldOutScores(pl.Callback):
                 terms = self._terms(trainer, data, rows)
                 pl_module.log_dict({f"test/{part}/{name}": term for name, term in terms.items()})
 
-    def _parts(self, data: SyntheticData) -> dict[str, Rows]:
+    def _parts(self, data: FactorData) -> dict[str, Rows]:
         assert data.held_out is not None
         every, test = data.evaluation_rows(data.num_rows), data.rows("test")
-        inside = every[data.held_out.contains(data.space, data.space.grid(every))]
-        outside = test[~data.held_out.contains(data.space, data.space.grid(test))]
+        inside = every[data.held_out.contains(data.space, data.positions(every))]
+        outside = test[~data.held_out.contains(data.space, data.positions(test))]
         order = torch.Generator().manual_seed(self.seed)
         return {
             name: rows[torch.randperm(len(rows), generator=order)[: self.rows]]
@@ -54,15 +54,15 @@ class HeldOutScores(pl.Callback):
         }
 
     @torch.no_grad()
-    def _terms(self, trainer: pl.Trainer, data: SyntheticData, rows: Rows) -> dict[str, float]:
+    def _terms(self, trainer: pl.Trainer, data: FactorData, rows: Rows) -> dict[str, float]:
         system: System = trainer.lightning_module  # type: ignore[assignment]
         vae, device = system.vae, trainer.strategy.root_device
         nll = []
         for part in torch.split(rows, BATCH):
-            image = data.images(data.sounds(part.to(device)))
+            image = data.images(part.to(device))
             nll.append(vae.likelihood.nll(vae.decoder(vae.encode(image).mean), image).cpu())
         posterior = encode(vae, data, rows, device)
-        factors = data.space.grid(rows)
+        factors = data.positions(rows)
         seen = [k for k in range(factors.shape[1]) if (factors[:, k] != factors[0, k]).any()]
         names = [data.space.names[k] for k in seen]
         scores = evaluate(posterior.mean, factors[:, seen], self.metrics, self.preset, self.seed, names) if seen else {}

@@ -11,7 +11,7 @@ import torch
 
 from disentone import plots
 from disentone.codes import BATCH, encode, model_and_data
-from disentone.data import SyntheticData
+from disentone.data import FactorData
 from disentone.files import write_atomically
 from disentone.loggers import log_image
 from disentone.metrics.dci import backend_of
@@ -39,6 +39,7 @@ class Scores(pl.Callback):
         dci_backend: instead of the preset's.
         rows: the most rows that the final scores may use.
         validation_rows: as many at validation.
+        traversal: score the finished model's decoder too, which only a grid of factors allows.
         seed: of the metrics.
 
     """
@@ -52,6 +53,7 @@ class Scores(pl.Callback):
         dci_backend: str | None = None,
         rows: int = 50_000,
         validation_rows: int = 5_000,
+        traversal: bool = True,
         seed: int = 0,
     ) -> None:
         # Names that no metric has should stop the run before it trains.
@@ -59,7 +61,7 @@ class Scores(pl.Callback):
         self.metrics = chosen_metrics(metrics, backend)
         self.validation_metrics = chosen_metrics(validation_metrics, backend)
         self.run_dir, self.preset, self.dci_backend = Path(run_dir), preset, backend
-        self.rows, self.validation_rows, self.seed = rows, validation_rows, seed
+        self.rows, self.validation_rows, self.traversal, self.seed = rows, validation_rows, traversal, seed
         self.untrained: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,7 +93,9 @@ class Scores(pl.Callback):
         vae, data = model_and_data(trainer)
         codes, rows = self._codes(trainer, self.rows)
         scores = self._score(trainer, codes, rows, self.metrics)
-        walked = walk(vae, data, codes, rows, trainer.strategy.root_device, self.seed)
+        walked = {}
+        if self.traversal:
+            walked = walk(vae, data, codes, rows, trainer.strategy.root_device, self.seed)
         found = {**numbers(scores), **numbers(walked), **self.untrained}
         pl_module.log_dict(found)
         if not trainer.is_global_zero:
@@ -102,9 +106,9 @@ class Scores(pl.Callback):
             if key.startswith("test/")
         }
         matrices = {key: scores[key].tolist() for key in MATRICES if key in scores}
-        settings = {**scores["settings"], "traversal": walked["settings"]}
+        settings = {**scores["settings"], "traversal": walked.get("settings")}
         report = {"step": trainer.global_step, **for_json({**test_terms, **found}), **matrices, "settings": settings}
-        arrays = {"codes": codes.double().numpy(), "factors": data.space.grid(rows).numpy(), "rows": rows.numpy()}
+        arrays = {"codes": codes.double().numpy(), "factors": data.positions(rows).numpy(), "rows": rows.numpy()}
         names = np.array(data.space.names)
         np.savez_compressed(self.run_dir / "codes.npz", allow_pickle=False, factor_names=names, **arrays)
         for name, matrix in matrices.items():
@@ -123,7 +127,7 @@ class Scores(pl.Callback):
         _, data = model_and_data(trainer)
         scores = evaluate(
             codes,
-            data.space.grid(rows),
+            data.positions(rows),
             metrics=metrics,
             preset=self.preset,
             seed=self.seed,
@@ -135,11 +139,11 @@ class Scores(pl.Callback):
 
 
 @torch.no_grad()
-def walk(vae: VAE, data: SyntheticData, codes: Codes, rows: Rows, device: torch.device, seed: int) -> dict[str, Any]:
+def walk(vae: VAE, data: FactorData, codes: Codes, rows: Rows, device: torch.device, seed: int) -> dict[str, Any]:
     """Traversal scores of a decoder, its latents under ``<score>/<latent>``."""
     # Rendered again batch by batch: all images at once may not fit.
-    images = (data.images(data.sounds(part.to(device))) for part in torch.split(rows, BATCH))
-    scores = traversal(vae.decode, codes.to(device), images, data.space.grid(rows), seed)
+    images = (data.images(part.to(device)) for part in torch.split(rows, BATCH))
+    scores = traversal(vae.decode, codes.to(device), images, data.positions(rows), seed)
     parts = {
         f"{key.removesuffix('_per_latent')}/{latent}": value
         for key, values in scores.items()

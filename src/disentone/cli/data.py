@@ -12,14 +12,15 @@ from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
 
-from disentone import config, errors, plots
-from disentone.data import SyntheticData
+from disentone import config, errors, image_plots, plots
+from disentone.data import FactorData, SyntheticData, visibility
 from disentone.data.cache import image_bytes
+from disentone.data.visibility import NEAR_INVISIBLE
 
 
-def describe(data: SyntheticData) -> None:
+def describe(data: FactorData) -> None:
     """Print factors, rows, splits and the size of an image."""
-    table = Table(title=f"{len(data.space):,} sounds")
+    table = Table(title=f"{data.num_rows:,} {'sounds' if isinstance(data, SyntheticData) else 'images'}")
     for name in ("factor", "values", "from", "to", "unit"):
         table.add_column(name)
     for factor in data.space.factors:
@@ -27,8 +28,10 @@ def describe(data: SyntheticData) -> None:
         table.add_row(factor.name, str(len(factor)), *ends, factor.unit)
     Console().print(table)
     print(", ".join(f"{size:,} {split}" for split, size in data.sizes.items()), "rows")
-    cache = image_bytes(len(data.space), data.shape) / 1e9
-    print(f"images {' x '.join(map(str, data.shape))}, {cache:.2f} GB as cached float16")
+    size = f"images {' x '.join(map(str, data.shape))}"
+    if isinstance(data, SyntheticData):
+        size += f", {image_bytes(len(data.space), data.shape) / 1e9:.2f} GB as cached float16"
+    print(size)
 
 
 def render(data: SyntheticData, rows: list[int], out: Path) -> None:
@@ -46,8 +49,37 @@ def render(data: SyntheticData, rows: list[int], out: Path) -> None:
     for row, audio in zip(rows, data.audio(sounds), strict=True):
         soundfile.write(out / f"row_{row}.wav", audio.numpy().astype(np.float32), data.synth.sample_rate, "FLOAT")
     titles = [data.space.describe(positions) for positions in sounds.positions.tolist()]
-    plots.save(plots.spectrograms(data.render(sounds), titles, data.frontend), out / "images.png")
+    plots.save(image_plots.gallery(data.render(sounds), titles, data.frontend), out / "images.png")
     print(f"{len(rows)} sounds and their images are in {out}")
+
+
+def gallery(data: FactorData, count: int, columns: int, seed: int, out: Path) -> None:
+    """Draw images of random rows with their factor values."""
+    rows = torch.randperm(data.num_rows, generator=torch.Generator().manual_seed(seed))[:count]
+    titles = [data.space.describe(positions) for positions in data.positions(rows).tolist()]
+    plots.save(image_plots.gallery(data.images(rows), titles, data.frontend, columns), out)
+    print(f"{len(rows)} images are in {out}")
+
+
+def print_visibility(data: SyntheticData, rows: int, seed: int) -> None:
+    """Print what each factor moves of the image, and warn of those that move next to nothing."""
+    found = visibility(data, rows, seed)
+    variance = found.pop("")["variance"]
+    if not variance:
+        raise ValueError("all images are the same: the front-end sees none of the factors; check its range and floor")
+    table = Table(title=f"mean squared image distance, {rows:,} sounds; image variance {variance:.1f}")
+    for name in ("factor", "one step", "share", "random change", "share"):
+        table.add_column(name, justify="left" if name == "factor" else "right")
+    for name, entry in found.items():
+        shares = [f"{100 * entry[key]:.1f} %" for key in ("step_share", "random_share")]
+        table.add_row(name, f"{entry['step']:.1f}", shares[0], f"{entry['random']:.1f}", shares[1])
+    Console().print(table)
+    for name, entry in found.items():
+        if entry["random_share"] < NEAR_INVISIBLE:
+            print(
+                f"warning: {name} is near invisible to this front-end: changing it at random moves "
+                f"{100 * entry['random_share']:.1f} % of the image variance; no model can find what it cannot see"
+            )
 
 
 def main() -> None:
@@ -59,6 +91,14 @@ def main() -> None:
     rendering = actions.add_parser("render", help="write sounds as WAV files and a picture of their images")
     rendering.add_argument("--rows", type=int, nargs="+", default=[0], help="row numbers (default 0)")
     rendering.add_argument("--out", type=Path, default=Path("outputs/sounds"), help="folder (default outputs/sounds)")
+    drawing = actions.add_parser("gallery", help="draw images of random rows with their factor values")
+    drawing.add_argument("--count", type=int, default=24, help="how many (default 24)")
+    drawing.add_argument("--columns", type=int, default=6, help="in a row (default 6)")
+    drawing.add_argument("--out", type=Path, default=Path("outputs/gallery.png"), help="default outputs/gallery.png")
+    seeing = actions.add_parser("visibility", help="print how much of the image each factor moves")
+    seeing.add_argument("--rows", type=int, default=1000, help="sounds to change (default 1000)")
+    for action in (drawing, seeing):
+        action.add_argument("--seed", type=int, default=0, help="of the rows (default 0)")
     for action in actions.choices.values():
         action.add_argument("overrides", nargs="*", help="as of disentone-train, for instance synth=tones_noisy")
     arguments, rest = parser.parse_known_args()
@@ -69,10 +109,18 @@ def main() -> None:
             cfg = compose("train", [*overrides, *extra, "run_dir=."])
         config.check(cfg)
         data = instantiate(cfg.data, _convert_="all")
+        if arguments.action in ("render", "visibility") and not isinstance(data, SyntheticData):
+            raise ValueError(
+                f"disentone-data {arguments.action} needs data=synthetic; pictures have no sound to change"
+            )
         if arguments.action == "describe":
             describe(data)
-        else:
+        elif arguments.action == "render":
             render(data, arguments.rows, arguments.out)
+        elif arguments.action == "gallery":
+            gallery(data, arguments.count, arguments.columns, arguments.seed, arguments.out)
+        else:
+            print_visibility(data, arguments.rows, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     run = load(folder, device=device)
     rows = run.data.evaluation_rows(ROWS)
     codes = encode(run.model, run.data, rows, device).mean
-    scores = score(codes, run.data.space.grid(rows), run.data.space.names, options)
+    scores = score(codes, run.data.positions(rows), run.data.space.names, options)
     walked = walk(run.model, run.data, codes, rows, device, options.seed)
     return {**scores, **numbers(walked), "settings": {**scores["settings"], "traversal": walked["settings"]}}
 

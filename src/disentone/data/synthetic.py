@@ -1,17 +1,16 @@
 """A synthetic data set is a function: positions travel, sound and image are made on the batch's device."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import pytorch_lightning as pl
 import torch
 from jaxtyping import Int64
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from disentone.data.cache import ImageCache, image_bytes
+from disentone.data.factor_data import SPLITS, FactorData, Split, check_batch_size
 from disentone.data.held_out import HeldOut
 from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
@@ -19,10 +18,7 @@ from disentone.hashing import Permutation
 from disentone.shapes import Audio, Batch, Image, Positions, Rows
 from disentone.synths import Synth
 
-Split = Literal["train", "validation", "test"]
-BATCHES_AHEAD = 64
 MOST_LISTED = 20_000_000
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 class Sounds(NamedTuple):
@@ -32,7 +28,7 @@ class Sounds(NamedTuple):
     keys: Rows
 
 
-class SyntheticData(pl.LightningDataModule):
+class SyntheticData(FactorData):
     """Sounds of a synth, seen through a front-end, split into train, validation and test rows.
 
     Args:
@@ -57,6 +53,8 @@ class SyntheticData(pl.LightningDataModule):
 
     """
 
+    frontend: Frontend
+
     def __init__(
         self,
         synth: Synth,
@@ -73,14 +71,13 @@ class SyntheticData(pl.LightningDataModule):
         cache_limit_gb: float = 10.0,
         num_workers: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size, seed, num_workers)
         if frontend.sample_rate != synth.sample_rate:
             raise ValueError(f"the synth runs at {synth.sample_rate} Hz, the front-end at {frontend.sample_rate} Hz")
         if mode not in ("auto", "on_the_fly", "cached"):
             raise ValueError(f"data.mode must be auto, on_the_fly or cached, got {mode}")
         self.synth, self.frontend, self.space = synth, frontend, synth.space
-        self.batch_size, self.continuous, self.renew_nuisances = batch_size, continuous, renew_nuisances
-        self.seed, self.num_workers = seed, num_workers
+        self.continuous, self.renew_nuisances = continuous, renew_nuisances
         self.shape = frontend.shape(synth.num_samples)
         self.num_rows = len(self.space) if max_rows is None else min(max_rows, len(self.space))
         self.sizes = _split_sizes(self.num_rows, fractions)
@@ -88,17 +85,18 @@ class SyntheticData(pl.LightningDataModule):
         self._order = Permutation(len(self.space), seed)
         self.held_out = held_out
         self._kept = {} if held_out is None else self._leave_out(held_out)
-        if not 1 <= batch_size <= self.sizes["train"]:
-            raise ValueError(f"batch_size must lie in 1..{self.sizes['train']} (the training rows), got {batch_size}")
+        check_batch_size(batch_size, self.sizes["train"])
         self._cache_dir, self._cache_limit = Path(cache_dir), int(cache_limit_gb * 1e9)
         self._cache: ImageCache | None = None
         self.mode = self._checked_mode(mode)
 
     # What is in the data: rows, sounds, images.
 
-    def rows(self, split: Split) -> Rows:
-        """Row numbers of a split, in its seeded order."""
-        return self._rows_at(split, torch.arange(self.sizes[split]))
+    def rows_at(self, split: Split, indices: Int64[Tensor, "index"]) -> Rows:
+        """Row numbers at places of a split, in its seeded order."""
+        if split in self._kept:
+            return self._kept[split][indices]
+        return self._order(self._starts[split] + indices)
 
     def evaluation_rows(self, limit: int) -> Rows:
         """Rows to score on: all in use if ``limit`` admits them, else a seeded sample over all splits; sorted."""
@@ -120,8 +118,15 @@ class SyntheticData(pl.LightningDataModule):
         with torch.no_grad():
             return self.frontend.to(sounds.positions.device)(self.audio(sounds))
 
-    def images(self, sounds: Sounds) -> Image:
-        """Images of sounds, from the cache when there is one."""
+    def positions(self, rows: Rows) -> Positions:
+        """Positions of rows of the grid."""
+        return self.space.grid(rows)
+
+    def images(self, rows: Rows) -> Image:
+        """Images of rows of the grid, from the cache when there is one; on the rows' device."""
+        return self._images(self.sounds(rows))
+
+    def _images(self, sounds: Sounds) -> Image:
         if self._cache is None:
             return self.render(sounds)
         return self._cache.read(sounds.keys.cpu()).to(sounds.keys.device, non_blocking=True)
@@ -143,26 +148,16 @@ class SyntheticData(pl.LightningDataModule):
                 self._cache_limit,
             )
 
-    def train_dataloader(self) -> DataLoader[Sounds]:
-        """Training rows in an order that is a function of seed and epoch."""
-        return self._loader("train")
-
-    def val_dataloader(self) -> DataLoader[Sounds]:
-        """Validation rows."""
-        return self._loader("validation")
-
-    def test_dataloader(self) -> DataLoader[Sounds]:
-        """Test rows."""
-        return self._loader("test")
+    def dataset(self, split: Split) -> Dataset[Sounds]:
+        """From (rows, draw numbers) to sounds: all that a loader's worker needs."""
+        training = split == "train"
+        return _Split(
+            self.space, self.sizes[split], self.seed, training and self.continuous, training and self.renew_nuisances
+        )
 
     def on_after_batch_transfer(self, batch: Sounds, dataloader_idx: int) -> Batch:
         """Positions, already on the device, become images there."""
-        return Batch(self.images(batch), batch.positions)
-
-    def _rows_at(self, split: Split, indices: Int64[Tensor, "index"]) -> Rows:
-        if split in self._kept:
-            return self._kept[split][indices]
-        return self._order(self._starts[split] + indices)
+        return Batch(self._images(batch), batch.positions)
 
     def _leave_out(self, held_out: HeldOut) -> dict[Split, Rows]:
         """The rows that are left of train and validation, listed; their sizes shrink."""
@@ -179,19 +174,6 @@ class SyntheticData(pl.LightningDataModule):
             self.sizes[split] = len(left[split])
         return left
 
-    def _batches_seen(self) -> int:
-        return self.trainer.global_step * self.trainer.accumulate_grad_batches if self.trainer else 0
-
-    def _loader(self, split: Split) -> DataLoader[Sounds]:
-        seed = self.seed if split == "train" else None
-        batches = Batches(partial(self._rows_at, split), self.sizes[split], self.batch_size, seed, self._batches_seen)
-        # batch_size=None: the sampler yields whole batches of rows, the data set answers with one batch.
-        training = split == "train"
-        dataset = _Split(
-            self.space, self.sizes[split], self.seed, training and self.continuous, training and self.renew_nuisances
-        )
-        return DataLoader(dataset, sampler=batches, batch_size=None, num_workers=self.num_workers)
-
     def _checked_mode(self, mode: str) -> str:
         if mode == "cached" and (refusal := self._cache_refusal()):
             raise ValueError(f"data.mode=cached is impossible: {refusal}; use data.mode=on_the_fly")
@@ -206,54 +188,6 @@ class SyntheticData(pl.LightningDataModule):
         if size > self._cache_limit:
             return f"the images take {size / 1e9:.1f} GB, data.cache_limit_gb is {self._cache_limit / 1e9:g}"
         return None
-
-
-class Batches(Sampler[tuple[Tensor, Tensor]]):
-    """Batches of (row, draw number) of one split; the last of each pass may be smaller.
-
-    With a seed it is an endless stream of shuffled passes, of which batch number n is a function of (seed, n):
-    a resumed run starts at the number it had reached. Draws are numbered on through the passes, so that a
-    renewed draw has a number of its own.
-
-    Args:
-        rows: from indices of the split to row numbers.
-        length: of the split.
-        batch_size: rows of a batch.
-        seed: of the order; None keeps the split's own, once.
-        start: answers the number of the batch to begin with, when iteration begins.
-
-    """
-
-    def __init__(
-        self,
-        rows: Callable[[Tensor], Tensor],
-        length: int,
-        batch_size: int,
-        seed: int | None = None,
-        start: Callable[[], int] = lambda: 0,
-    ) -> None:
-        self.rows, self.length, self.batch_size, self.seed, self.start = rows, length, batch_size, seed, start
-
-    def __len__(self) -> int:
-        return -(-self.length // self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]]:
-        if self.seed is None:
-            yield from self._batches(lambda indices: indices, 0, 0)
-            return
-        epoch, done = divmod(self.start(), len(self))
-        while True:
-            yield from self._batches(Permutation(self.length, self.seed + (epoch + 1) * 2**32), epoch, done)
-            epoch, done = epoch + 1, 0
-
-    def _batches(
-        self, order: Callable[[Tensor], Tensor], epoch: int, done: int
-    ) -> Iterator[tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]]:
-        chunk = self.batch_size * BATCHES_AHEAD
-        for first in range(done * self.batch_size, self.length, chunk):
-            indices = order(torch.arange(first, min(first + chunk, self.length)))
-            rows, draws = self.rows(indices), indices + epoch * self.length
-            yield from zip(torch.split(rows, self.batch_size), torch.split(draws, self.batch_size), strict=True)
 
 
 class _Split(Dataset[Sounds]):

@@ -6,6 +6,7 @@ from disentone.metrics.dci_es import dci_es
 from disentone.metrics.evaluation import METRICS, evaluate
 from disentone.metrics.infomec import infomec
 from disentone.metrics.interventional import beta_vae_score, factor_vae_score, irs
+from disentone.metrics.linear_probe import linear_probe
 from disentone.metrics.med import med
 from disentone.metrics.mig import dcimig, jemmig, mig, mig_sup
 from disentone.metrics.modularity import explicitness, modularity
@@ -29,6 +30,7 @@ __all__ = [
     "infomec",
     "irs",
     "jemmig",
+    "linear_probe",
     "med",
     "mig",
     "mig_sup",

@@ -13,6 +13,7 @@ from disentone.metrics.dci import backend_of, dci
 from disentone.metrics.dci_es import dci_es
 from disentone.metrics.infomec import infomec
 from disentone.metrics.interventional import beta_vae_score, factor_vae_score, irs
+from disentone.metrics.linear_probe import linear_probe
 from disentone.metrics.med import med
 from disentone.metrics.mig import dcimig, jemmig, mig, mig_sup
 from disentone.metrics.modularity import explicitness, modularity
@@ -41,6 +42,7 @@ METRICS: Mapping[str, Metric] = {
     "sap": Metric(sap, ("sap",)),
     "modularity": Metric(modularity, ("modularity",)),
     "explicitness": Metric(explicitness, ("explicitness",)),
+    "linear_probe": Metric(linear_probe, ("linear_probe",)),
     "beta_vae_score": Metric(beta_vae_score, ("beta_vae_score",)),
     "factor_vae_score": Metric(factor_vae_score, ("factor_vae_score",)),
     "irs": Metric(irs, ("irs",), continuous=True),

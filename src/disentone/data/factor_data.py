@@ -1,0 +1,97 @@
+"""What every data set of ours promises: images by row number, and the factors they were made from."""
+
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from disentone.data.batches import Batches
+from disentone.data.held_out import HeldOut
+from disentone.factors import FactorSpace
+from disentone.frontends import Frontend
+from disentone.shapes import Image, Positions, Rows
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class FactorData(pl.LightningDataModule, ABC):
+    """Images [batch channel ...] in numbered rows, each with its position of every factor.
+
+    Loaders carry row numbers or less; images are made, or looked up, on the batch's device.
+
+    Args:
+        batch_size: rows of a batch.
+        seed: of split and order.
+        num_workers: of the loaders.
+
+    """
+
+    space: FactorSpace
+    shape: tuple[int, ...]
+    sizes: dict[Split, int]
+    num_rows: int
+    frontend: Frontend | None = None
+    """What made the images from audio, and knows their axes; None for pictures."""
+    held_out: HeldOut | None = None
+    """The part of the space that training leaves out."""
+
+    def __init__(self, batch_size: int, seed: int, num_workers: int) -> None:
+        super().__init__()
+        self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
+
+    @abstractmethod
+    def rows_at(self, split: Split, indices: Int64[Tensor, "index"]) -> Rows:
+        """Row numbers at places of a split, in its seeded order."""
+
+    @abstractmethod
+    def evaluation_rows(self, limit: int) -> Rows:
+        """Rows to score on: all in use if ``limit`` admits them, else a seeded sample over all splits; sorted."""
+
+    @abstractmethod
+    def positions(self, rows: Rows) -> Positions:
+        """Positions of rows, [batch factor] integers."""
+
+    @abstractmethod
+    def images(self, rows: Rows) -> Image:
+        """Images of rows, on the rows' device."""
+
+    @abstractmethod
+    def dataset(self, split: Split) -> Dataset[Any]:
+        """From a batch's (rows, draw numbers) to what a loader carries; indexed by :class:`Batches`."""
+
+    def rows(self, split: Split) -> Rows:
+        """Row numbers of a split, in its seeded order."""
+        return self.rows_at(split, torch.arange(self.sizes[split]))
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Training rows in an order that is a function of seed and epoch."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Validation rows."""
+        return self._loader("validation")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Test rows."""
+        return self._loader("test")
+
+    def _batches_seen(self) -> int:
+        return self.trainer.global_step * self.trainer.accumulate_grad_batches if self.trainer else 0
+
+    def _loader(self, split: Split) -> DataLoader[Any]:
+        seed = self.seed if split == "train" else None
+        batches = Batches(partial(self.rows_at, split), self.sizes[split], self.batch_size, seed, self._batches_seen)
+        # batch_size=None: the sampler yields whole batches of rows, the data set answers with one batch.
+        return DataLoader(self.dataset(split), sampler=batches, batch_size=None, num_workers=self.num_workers)
+
+
+def check_batch_size(batch_size: int, rows: int) -> None:
+    """Raise ValueError unless a batch can be filled from the training rows."""
+    if not 1 <= batch_size <= rows:
+        raise ValueError(f"batch_size must lie in 1..{rows} (the training rows), got {batch_size}")

@@ -1,0 +1,63 @@
+"""How much of the image each factor moves: what a front-end cannot see, no model can find."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from disentone.data.synthetic import Sounds, SyntheticData
+from disentone.shapes import Image
+
+BATCH = 512
+NEAR_INVISIBLE = 0.05
+
+
+def visibility(data: SyntheticData, rows: int = 1_000, seed: int = 0) -> dict[str, Mapping[str, float]]:
+    """Mean squared distance of the images of sounds that differ in one factor, and its share of the image variance.
+
+    Summed over pixels. The image variance is half the mean squared distance of two independent sounds, so that a
+    factor which alone decided the image would reach a share of 2. Nuisances stay as they are for a row.
+
+    Args:
+        data: of a synth and a front-end.
+        rows: sounds to change.
+        seed: of sounds and changes.
+
+    Returns:
+        by factor: ``step`` (to the next value), ``random`` (the factor redrawn from all its values), and both as
+        shares, ``step_share`` and ``random_share``; under ``""`` the ``variance``.
+
+    Raises:
+        ValueError: for fewer than two rows.
+
+    """
+    if rows < 2:
+        raise ValueError(f"rows must be at least 2, got {rows}")
+    generator = torch.Generator().manual_seed(seed)
+    positions = data.space.sample(rows, generator)
+    keys = data.space.rows(positions)
+    images = _images(data, Sounds(positions, keys))
+    variance = float(images.double().flatten(1).var(dim=0, correction=0).sum())
+    table: dict[str, Mapping[str, float]] = {"": {"variance": variance}}
+    for column, (name, size) in enumerate(zip(data.space.names, data.space.sizes, strict=True)):
+        stepped, redrawn = positions.clone(), positions.clone()
+        # Up, but down from the last value.
+        stepped[:, column] += torch.where(positions[:, column] < size - 1, 1, -1)
+        redrawn[:, column] = torch.randint(size, (rows,), generator=generator)
+        step, random = (
+            float(_distance(images, _images(data, Sounds(changed, keys))).mean()) for changed in (stepped, redrawn)
+        )
+        shares = {"step_share": step / variance, "random_share": random / variance} if variance else {}
+        table[name] = {"step": step, "random": random, **shares}
+    return table
+
+
+def _images(data: SyntheticData, sounds: Sounds) -> Image:
+    """Images rendered batch by batch."""
+    parts = zip(torch.split(sounds.positions, BATCH), torch.split(sounds.keys, BATCH), strict=True)
+    return torch.cat([data.render(Sounds(*part)) for part in parts])
+
+
+def _distance(one: Image, other: Image) -> Float64[Tensor, "batch"]:
+    return (one - other).double().square().flatten(1).sum(dim=1)

@@ -1,0 +1,47 @@
+"""The plainest question of all: does a linear classifier read the factor off the codes?"""
+
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from disentone.metrics.arrays import Scores, check_arrays, draw_labelled, is_robust, standardised
+from disentone.metrics.modularity import TEST, TRAIN
+from disentone.metrics.parallel import each
+
+
+def linear_probe(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
+    """Test accuracy of multinomial logistic regression of each factor on standardised codes, mean over factors.
+
+    In [0, 1]; chance is the share of the commonest value. The same in both presets. Blind to entanglement by
+    rotation, as every read-out of all codes is (Alain & Bengio 2017).
+
+    Args:
+        codes: [row code] floats.
+        factors: [row factor] whole numbers.
+        preset: ``dlib`` or ``robust``.
+        seed: of the 10,000 rows to fit on and the 5,000 to test on.
+
+    Returns:
+        ``linear_probe``, ``linear_probe_per_factor``, ``settings``.
+
+    Raises:
+        ValueError: see :func:`~disentone.metrics.arrays.check_arrays`.
+
+    """
+    z, v = check_arrays(codes, factors)
+    is_robust(preset)
+    train, test = draw_labelled(v, TRAIN, TEST, seed)
+    z_array, v_array = standardised(z.cpu().numpy(), train), v.cpu().numpy()
+
+    def accuracy(k: int) -> float:
+        return LogisticRegression().fit(z_array[train], v_array[train, k]).score(z_array[test], v_array[test, k])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        scores = np.array(each(accuracy, range(v_array.shape[1])))
+    settings = {"train": len(train), "test": len(test)}
+    return {"linear_probe": float(scores.mean()), "linear_probe_per_factor": scores, "settings": settings}
