@@ -1,14 +1,17 @@
 """What the tests share: composed configs and toy parts."""
 
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from disentone.config import config_dir
+from disentone.config import config_dir, flat, plain
 from disentone.data import SyntheticData
 from disentone.frontends import CQT
 from disentone.synths import Additive
@@ -34,7 +37,44 @@ TOY = (
     "callbacks.reconstructions.count=2",
     "callbacks.traversals.steps=2",
     "callbacks.traversals.latents=2",
+    "callbacks.listening.count=1",
+    "callbacks.listening.steps=2",
+    "callbacks.listening.latents=1",
+    "callbacks.latent_map.side=3",
+    "callbacks.samples.count=4",
 )
+
+
+def toy(arguments: Sequence[str]) -> list[str]:
+    """The overrides of TOY that what the arguments choose has, for runs of any data and network."""
+    words = [word for word in arguments if "=" in word and not word.startswith(("-", "~", "hydra")) and "," not in word]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = compose("train", [*words, "run_dir=."])
+    known = dict(flat(plain(cfg)))
+    if "experiment=networks" in words:
+        known = {key: value for key, value in known.items() if not key.startswith("model.")}
+    if cfg.data._target_.endswith("MNIST"):
+        known.pop("metrics.metrics")
+    pairs = [(override, *override.split("=")) for override in TOY]
+    return [
+        text for text, key, value in pairs if key in known and isinstance(known[key], list) == value.startswith("[")
+    ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _toy_digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MNIST's files at toy size, where experiments look for them."""
+    folder = tmp_path_factory.mktemp("digits")
+    for name, count in (("train", 240), ("t10k", 200)):
+        labels = np.arange(count, dtype=np.uint8) % 10
+        images = np.random.default_rng(0).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+            (folder / f"{name}-{kind}-ubyte").write_bytes(header + array.tobytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISENTONE_MNIST", str(folder))
+        yield
 
 
 @pytest.fixture

@@ -107,6 +107,13 @@ def log_image(trainer: pl.Trainer, key: str, path: Path) -> None:
             logger.log_image(key, [str(path)])
 
 
+def log_audio(trainer: pl.Trainer, key: str, paths: Sequence[Path], captions: Sequence[str]) -> None:
+    """Let sounds of the run folder be heard in every logger that plays them."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_audio(key, [str(path) for path in paths], caption=list(captions))
+
+
 def log_animation(trainer: pl.Trainer, key: str, path: Path) -> None:
     """Show a GIF of the run folder in every logger that shows moving pictures."""
     for logger in trainer.loggers:

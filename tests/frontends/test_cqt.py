@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from nnAudio.features.cqt import CQT1992v2
 from omegaconf import OmegaConf
 
-from disentone.frontends import CQT
+from disentone.frontends import CQT, VQT
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -254,3 +254,31 @@ def test_as_many_bins_as_the_message_admits_work_and_one_more_does_not(settings,
 @pytest.mark.gpu
 def test_cpu_and_gpu_see_the_same(tones):
     assert (CQT().transform(tones) - CQT().cuda().transform(tones.cuda()).cpu()).abs().max() < 1e-5
+
+
+def test_the_vqt_is_librosas(tones: torch.Tensor) -> None:
+    settings = {"sr": 16_000, "window": "hann", "filter_scale": 1, "gamma": 13.2}
+    theirs = np.abs(librosa.vqt(tones.numpy(), fmin=65.406, n_bins=80, hop_length=256, pad_mode="constant", **settings))
+    vqt = VQT(gamma=13.2)
+    lengths, _ = librosa.filters.wavelet_lengths(freqs=vqt.frequencies(), **settings)
+    # A unit sinusoid reads sqrt(length) / 2, as with librosa's CQT above.
+    theirs = 20 * np.log10(np.maximum(2 * theirs / np.sqrt(lengths)[:, None], 1e-9))
+    ours = 10 * vqt.power(tones).clamp(min=1e-18).log10().numpy()
+    loudest = ours.argmax(axis=1)
+    heard = np.take_along_axis(ours, loudest[:, None], axis=1)[:, 0] > -60
+    assert (loudest == theirs.argmax(axis=1))[heard].mean() > 0.99
+    difference = np.abs(np.take_along_axis(ours - theirs, loudest[:, None], axis=1)[:, 0])[heard]
+    assert np.quantile(difference, 0.95) < 0.3
+
+
+def test_a_vqt_without_gamma_is_the_cqt(tones: torch.Tensor) -> None:
+    assert torch.equal(VQT(gamma=0)(tones), CQT()(tones))
+
+
+def test_gamma_shortens_the_lowest_kernels() -> None:
+    widths = {gamma: VQT(gamma=gamma).octaves[0].kernels.shape[-1] for gamma in (0.0, 13.2)}
+    assert widths[13.2] < 0.5 * widths[0.0]
+    with pytest.raises(ValueError, match="gamma must be 0 Hz or more, got -1"):
+        VQT(gamma=-1)
+    with pytest.raises(ValueError, match="above Nyquist"):
+        VQT(gamma=3000)

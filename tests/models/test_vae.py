@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from disentone.models import VAE, Bernoulli, ConvDecoder, ConvEncoder, Gaussian
-from disentone.models.encoders import PadToMultiple
+from disentone.models.conv2d import PadToMultiple
 from disentone.shapes import Posterior
 
 

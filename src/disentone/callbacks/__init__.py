@@ -2,8 +2,9 @@
 
 from disentone.callbacks.held_out import HeldOutScores
 from disentone.callbacks.latent_maps import LatentMaps
+from disentone.callbacks.listening import Listening
 from disentone.callbacks.pictures import Reconstructions, Samples, Traversals
 from disentone.callbacks.progress import Progress
 from disentone.callbacks.scores import Scores
 
-__all__ = ["HeldOutScores", "LatentMaps", "Progress", "Reconstructions", "Samples", "Scores", "Traversals"]
+__all__ = ["HeldOutScores", "LatentMaps", "Listening", "Progress", "Reconstructions", "Samples", "Scores", "Traversals"]

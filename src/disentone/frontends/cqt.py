@@ -1,24 +1,24 @@
 """The constant-Q transform: one bin per semitone, so that a change of pitch is a translation."""
 
 import math
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from nnAudio.features.cqt import CQT1992v2
+from nnAudio.utils import create_cqt_kernels
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from disentone.frontends.frontend import Frontend, check_floor, decibel_image
+from disentone.frontends.frontend import Spectrogram, check_floor, check_positive
 from disentone.precision import full_float32
-from disentone.shapes import Audio, Image
+from disentone.shapes import Audio
 
 # Half the bandwidth of a Hann-windowed filter of quality Q, in units of its centre frequency over Q.
 HALF_BANDWIDTH = 0.75
 
 
-class CQT(Frontend):
+class CQT(Spectrogram):
     """Constant-Q magnitude on a dB scale, by nnAudio's kernels (Brown 1991; Cheuk et al. 2020).
 
     0 dB (image 1) is a sinusoid of amplitude 1 at a bin's centre; ``floor_db`` is image 0. Frames are centred
@@ -40,6 +40,8 @@ class CQT(Frontend):
 
     """
 
+    gamma = 0.0
+
     def __init__(
         self,
         sample_rate: int = 16_000,
@@ -50,21 +52,12 @@ class CQT(Frontend):
         floor_db: float = -80.0,
     ) -> None:
         super().__init__()
-        settings = {"sample_rate": sample_rate, "fmin": fmin, "bins": bins}
-        for name, value in (settings | {"bins_per_octave": bins_per_octave, "hop": hop}).items():
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0, got {value}")
+        check_positive(sample_rate=sample_rate, fmin=fmin, bins=bins, bins_per_octave=bins_per_octave, hop=hop)
         check_floor(floor_db)
-        _check_range(sample_rate, fmin, bins, bins_per_octave)
-        self.sample_rate, self.fmin, self.bins, self.bins_per_octave = (
-            sample_rate,
-            fmin,
-            bins,
-            bins_per_octave,
-        )
-        self.hop, self.floor_db = hop, floor_db
-
-        kernels = _nnaudio_kernels(sample_rate, fmin, bins, bins_per_octave)
+        self.sample_rate, self.fmin, self.bins = sample_rate, fmin, bins
+        self.bins_per_octave, self.hop, self.floor_db = bins_per_octave, hop, floor_db
+        _check_range(sample_rate, fmin, bins, bins_per_octave, self.gamma)
+        kernels = _nnaudio_kernels(sample_rate, fmin, bins, bins_per_octave, self.gamma)
         self.width = kernels.shape[-1]
         self.octaves = nn.ModuleList(
             _Octave(kernels[:, low : low + bins_per_octave]) for low in range(0, bins, bins_per_octave)
@@ -75,9 +68,9 @@ class CQT(Frontend):
         names = ("sample_rate", "fmin", "bins", "bins_per_octave", "hop", "floor_db")
         return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
-    def forward(self, audio: Audio) -> Image:
-        """Images [batch 1 bin frame] of clips."""
-        return decibel_image(self.transform(audio).square().sum(dim=1, keepdim=True), self.floor_db)
+    def power(self, audio: Audio) -> Float[Tensor, "batch bin frame"]:
+        """Power of each bin and frame; 1 is 0 dB."""
+        return self.transform(audio).square().sum(dim=1)
 
     def transform(self, audio: Audio) -> Float[Tensor, "batch 2 bin frame"]:
         """The complex transform itself: real and imaginary part; magnitude 1 is 0 dB."""
@@ -86,17 +79,34 @@ class CQT(Frontend):
         with full_float32():
             return torch.cat([octave(padded, self.hop, frames) for octave in self.octaves], dim=2)
 
-    def shape(self, num_samples: int) -> tuple[int, ...]:
-        """(1, bins, frames)."""
-        return (1, self.bins, 1 + num_samples // self.hop)
-
     def frequencies(self) -> Float[np.ndarray, "bin"]:
         """Centre of every bin in Hz."""
         return self.fmin * 2.0 ** (np.arange(self.bins) / self.bins_per_octave)
 
-    def times(self, num_frames: int) -> Float[np.ndarray, "frame"]:
-        """Centre of every frame in seconds."""
-        return np.arange(num_frames) * (self.hop / self.sample_rate)
+
+class VQT(CQT):
+    """The variable-Q transform (Schoerkhuber et al. 2014): as :class:`CQT`, its low bins wider and so quicker.
+
+    A bin at f has the bandwidth of the constant-Q one at f + gamma / (2^(1 / bins_per_octave) - 1).
+
+    Args:
+        gamma: Hz added to every bandwidth; 0 is the CQT, 13.2 at 12 bins per octave follows the ear's (ERB).
+        **settings: of :class:`CQT`.
+
+    Raises:
+        ValueError: as of :class:`CQT`; for a negative gamma.
+
+    """
+
+    def __init__(self, gamma: float = 13.2, **settings: Any) -> None:
+        if not 0 <= gamma < math.inf:
+            raise ValueError(f"gamma must be 0 Hz or more, got {gamma}")
+        self.gamma = gamma
+        super().__init__(**settings)
+
+    def extra_repr(self) -> str:
+        """The settings, which also name the cache of rendered images."""
+        return f"{super().extra_repr()}, gamma={self.gamma}"
 
 
 class _Octave(nn.Module):
@@ -118,28 +128,23 @@ class _Octave(nn.Module):
 
 
 def _nnaudio_kernels(
-    sample_rate: int, fmin: float, bins: int, bins_per_octave: int, window: Literal["hann"] = "hann"
+    sample_rate: int, fmin: float, bins: int, bins_per_octave: int, gamma: float
 ) -> Float[Tensor, "2 bin tap"]:
     """Real and imaginary kernels with nnAudio's ``wrap`` scale, which reads a unit sinusoid as 1."""
-    layer = CQT1992v2(
-        sr=sample_rate,
-        hop_length=1,
-        fmin=fmin,
-        n_bins=bins,
-        bins_per_octave=bins_per_octave,
-        window=window,
-        verbose=False,
-    )
-    return 2 * torch.stack([layer.cqt_kernels_real[:, 0], -layer.cqt_kernels_imag[:, 0]])
+    quality = 1 / (2 ** (1 / bins_per_octave) - 1)
+    kernels = create_cqt_kernels(quality, sample_rate, fmin, bins, bins_per_octave, gamma=gamma)[0]
+    return 2 * torch.stack([torch.tensor(kernels.real), -torch.tensor(kernels.imag)])
 
 
-def _check_range(sample_rate: int, fmin: float, bins: int, bins_per_octave: int) -> None:
+def _check_range(sample_rate: int, fmin: float, bins: int, bins_per_octave: int, gamma: float) -> None:
     nyquist = sample_rate / 2
     quality = 1 / (2 ** (1 / bins_per_octave) - 1)
-    edge = 1 + HALF_BANDWIDTH / quality
-    top = fmin * 2 ** ((bins - 1) / bins_per_octave) * edge
+    # Half the bandwidth is a share of the frequency, and what gamma adds.
+    share, constant = HALF_BANDWIDTH / quality, HALF_BANDWIDTH * gamma
+    top = fmin * 2 ** ((bins - 1) / bins_per_octave) * (1 + share) + constant
     if top >= nyquist:
-        most = max(0, math.ceil(bins_per_octave * math.log2(nyquist / edge / fmin)))
+        ratio = (nyquist - constant) / (1 + share) / fmin
+        most = max(0, math.ceil(bins_per_octave * math.log2(ratio))) if ratio > 0 else 0
         raise ValueError(
             f"{bins} bins from {fmin:g} Hz reach {top / 1000:.1f} kHz, above Nyquist ({nyquist / 1000:g} kHz); "
             f"use {f'at most {most} bins' if most else 'a lower fmin'}"

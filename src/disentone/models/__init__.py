@@ -1,17 +1,27 @@
-"""Variational autoencoders: encoders, decoders and likelihoods for images of any size."""
+"""Variational autoencoders: pairs of encoder and decoder, one file each, and likelihoods."""
 
-from disentone.models.decoders import ConvDecoder
-from disentone.models.encoders import ConvEncoder
+from disentone.models.attention_rnn import AttentionDecoder, RNNEncoder
+from disentone.models.broadcast import BroadcastDecoder
+from disentone.models.conv1d import Conv1dDecoder, Conv1dEncoder
+from disentone.models.conv2d import ConvDecoder, ConvEncoder
 from disentone.models.likelihoods import Bernoulli, Gaussian, Laplace, LearnedGaussian, Likelihood
+from disentone.models.mlp import MLPDecoder, MLPEncoder
 from disentone.models.vae import VAE
 
 __all__ = [
     "VAE",
+    "AttentionDecoder",
     "Bernoulli",
+    "BroadcastDecoder",
+    "Conv1dDecoder",
+    "Conv1dEncoder",
     "ConvDecoder",
     "ConvEncoder",
     "Gaussian",
     "Laplace",
     "LearnedGaussian",
     "Likelihood",
+    "MLPDecoder",
+    "MLPEncoder",
+    "RNNEncoder",
 ]

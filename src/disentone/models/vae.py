@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from disentone.models.likelihoods import Likelihood
+from disentone.models.likelihoods import Bernoulli, Likelihood
 from disentone.shapes import Codes, Image, Posterior
 
 
@@ -20,7 +20,7 @@ class VAE(nn.Module):
         likelihood: p(x|z) given that output.
 
     Raises:
-        ValueError: for fewer than one latent or more than 4096.
+        ValueError: for fewer than one latent or more than 4096, or a likelihood that the images cannot have.
 
     """
 
@@ -35,6 +35,8 @@ class VAE(nn.Module):
         super().__init__()
         if not 1 <= latents <= 4096:
             raise ValueError(f"model.latents must lie in 1..4096, got {latents}")
+        if isinstance(likelihood, Bernoulli) and len(shape) == 2:
+            raise ValueError("Bernoulli needs images in [0, 1], and waveforms reach -1; take model/likelihood=gaussian")
         self.shape, self.latents = tuple(shape), latents
         self.encoder = encoder(self.shape, 2 * latents)
         self.decoder = decoder(latents, self.shape)

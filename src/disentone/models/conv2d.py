@@ -1,11 +1,13 @@
-"""Image to features: the body of q(z|x)."""
+"""Strided convolutions for images of any size."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from disentone.models.checks import check_spectrogram
 from disentone.shapes import Image
 
 KERNEL, STRIDE = 4, 2
@@ -42,6 +44,40 @@ class ConvEncoder(nn.Sequential):
         super().__init__(*layers, nn.Linear(hidden, outputs))
 
 
+class ConvDecoder(nn.Sequential):
+    """The mirror of :class:`ConvEncoder`: padded size, cropped at the end.
+
+    Args:
+        latents: how many.
+        shape: of one image, (channel, bin, frame).
+        channels: of each transposed convolution, as the encoder's, which they mirror.
+        hidden: units of the layer after the latents.
+
+    Raises:
+        ValueError: for an image that is not two-dimensional.
+
+    """
+
+    def __init__(
+        self,
+        latents: int,
+        shape: Sequence[int],
+        channels: Sequence[int] = (32, 32, 64, 64),
+        hidden: int = 256,
+    ) -> None:
+        size = reduced_size(shape, channels, hidden)
+        widths = (*reversed(channels), shape[0])
+        layers: list[nn.Module] = [nn.Linear(latents, hidden), nn.ReLU()]
+        layers += [
+            nn.Linear(hidden, widths[0] * size[0] * size[1]),
+            nn.ReLU(),
+            nn.Unflatten(1, (widths[0], *size)),
+        ]
+        for inputs, width in pairwise(widths):
+            layers += [nn.ConvTranspose2d(inputs, width, KERNEL, STRIDE, padding=1), nn.ReLU()]
+        super().__init__(*layers[:-1], Crop(shape[1], shape[2]))
+
+
 class PadToMultiple(nn.Module):
     """Zeros after the last bin and frame, up to the next multiple."""
 
@@ -55,6 +91,18 @@ class PadToMultiple(nn.Module):
         return F.pad(image, (0, -frames % self.multiple, 0, -bins % self.multiple))
 
 
+class Crop(nn.Module):
+    """The first bins and frames."""
+
+    def __init__(self, bins: int, frames: int) -> None:
+        super().__init__()
+        self.bins, self.frames = bins, frames
+
+    def forward(self, image: Float[Tensor, "batch channel bin frame"]) -> Image:
+        """The cropped image."""
+        return image[:, :, : self.bins, : self.frames]
+
+
 def reduced_size(shape: Sequence[int], channels: Sequence[int], hidden: int) -> tuple[int, int]:
     """Bins and frames that are left of a padded image after one halving per layer.
 
@@ -65,6 +113,5 @@ def reduced_size(shape: Sequence[int], channels: Sequence[int], hidden: int) -> 
     if not channels or min(*channels, hidden) < 1:
         raise ValueError(f"channels and hidden must be at least 1 each, got {list(channels)} and {hidden}")
     layers = len(channels)
-    if len(shape) != 3:
-        raise ValueError(f"conv2d needs images of shape (channel, bin, frame), got {tuple(shape)}")
+    check_spectrogram("conv2d", shape)
     return -(-shape[1] // STRIDE**layers), -(-shape[2] // STRIDE**layers)

@@ -1,0 +1,103 @@
+"""What the model makes of sounds, to be heard: reconstructions beside their originals, and every latent's traversal."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import soundfile
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from disentone import image_plots, plots
+from disentone.codes import model_and_data, walk_latents
+from disentone.data import SyntheticData
+from disentone.files import write_atomically
+from disentone.frontends import Frontend
+from disentone.loggers import log_audio
+from disentone.models import VAE
+
+PAUSE = 0.1
+
+
+class Listening(pl.Callback):
+    """At the test of a model of sounds, WAV files and their pictures in ``sounds/``, listed in ``sounds.json``.
+
+    A reconstruction stands beside the original and beside the original's own image turned back into sound, so that
+    one hears what the model lost and what the front-end did. A traversal plays one latent's values in order.
+
+    Args:
+        run_dir: the run folder.
+        count: how many reconstructions.
+        steps: how many sounds along each latent.
+        latents: the most latents to play, the most used first.
+
+    Raises:
+        ValueError: for a number below 1.
+
+    """
+
+    def __init__(self, run_dir: str | Path, count: int = 4, steps: int = 7, latents: int = 10) -> None:
+        if min(count, steps, latents) < 1:
+            raise ValueError(f"callbacks.listening needs 1 or more of each, got {count}, {steps} and {latents}")
+        self.folder, self.count, self.steps, self.latents = Path(run_dir) / "sounds", count, steps, latents
+
+    @torch.no_grad()
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Invert, write and log."""
+        vae, data = model_and_data(trainer)
+        if not isinstance(data, SyntheticData) or not trainer.is_global_zero:
+            return
+        device = trainer.strategy.root_device
+        self.folder.mkdir(exist_ok=True)
+        entries = [*self._reconstructions(vae, data, device), *self._traversals(vae, data, device)]
+        write_atomically(self.folder / "sounds.json", json.dumps(entries, indent=2))
+        for entry in entries:
+            paths = [self.folder / name for name in entry["audio"].values()]
+            captions = [f"{entry['title']}, {label}" for label in entry["audio"]]
+            log_audio(trainer, f"sounds/{Path(entry['picture']).stem}", paths, captions)
+
+    def _reconstructions(self, vae: VAE, data: SyntheticData, device: torch.device) -> list[dict[str, Any]]:
+        rows = data.rows("validation")[: self.count].to(device)
+        sounds, images = data.sounds(rows), data.images(rows)
+        decoded = vae(images).float()
+        versions = {
+            "original": data.audio(sounds),
+            "original through the front-end": data.frontend.invert(images, data.synth.num_samples),
+            "reconstruction": data.frontend.invert(decoded, data.synth.num_samples),
+        }
+        entries = []
+        for k, positions in enumerate(sounds.positions.tolist()):
+            title = data.space.describe(positions)
+            figure = image_plots.reconstructions(
+                images[k : k + 1].cpu(), decoded[k : k + 1].cpu(), [title], data.frontend
+            )
+            audio = {label: version[k] for label, version in versions.items()}
+            title = f"reconstruction of {title.replace(chr(10), ', ')}"
+            entries.append(self._entry(f"reconstruction_{k}", title, figure, audio, data.frontend))
+        return entries
+
+    def _traversals(self, vae: VAE, data: SyntheticData, device: torch.device) -> list[dict[str, Any]]:
+        walk = walk_latents(vae, data, device, self.steps, self.latents)
+        audio = data.frontend.invert(walk.images.flatten(0, 1).to(device), data.synth.num_samples)
+        audio = audio.view(*walk.images.shape[:2], -1)
+        silence = audio.new_zeros(self.steps, round(PAUSE * data.frontend.sample_rate))
+        entries = []
+        for latent, kl, strip, steps in zip(walk.latents.tolist(), walk.kl.tolist(), walk.images, audio, strict=True):
+            title = f"z{latent} from {walk.values[0]:+.1f} to {walk.values[-1]:+.1f}, KL {kl:.2f} nats"
+            figure = image_plots.traversals(strip[None], walk.values.tolist(), [f"z{latent}"], data.frontend)
+            played = {"traversal": torch.cat([steps, silence], dim=1).flatten()}
+            entries.append(self._entry(f"traversal_z{latent}", title, figure, played, data.frontend))
+        return entries
+
+    def _entry(
+        self, name: str, title: str, figure: Any, audio: Mapping[str, Float[Tensor, "time"]], frontend: Frontend
+    ) -> dict[str, Any]:
+        """Write one picture and its sounds; answers their line of sounds.json."""
+        plots.save(figure, self.folder / f"{name}.png")
+        files = {label: f"{name}_{label.replace(' ', '_')}.wav" for label in audio}
+        for label, file in files.items():
+            soundfile.write(self.folder / file, audio[label].cpu().numpy(), frontend.sample_rate, "PCM_16")
+        return {"title": title, "picture": f"{name}.png", "audio": files}
