@@ -19,7 +19,7 @@ QUIETEST_DB = -180.0
 TRACKS_AT_ONCE = 256
 CLIPS_AT_ONCE = 32
 STEPS = 30
-STEP_SIZE = 0.01
+MOMENTUM = 0.9
 
 
 def invert(
@@ -104,14 +104,28 @@ def _between_frames(track: Float[Tensor, "track frame"], hop: int, num_samples: 
 @torch.inference_mode(False)
 @torch.enable_grad()
 def _refine(audio: Audio, magnitude: Magnitude, power: Callable[[Audio], Float[Tensor, "batch bin frame"]]) -> Audio:
-    """Adam on the samples; each clip's gradient is its own."""
+    """Gradient descent with momentum on the samples, its step the inverse of the transform's squared norm.
+
+    Without momentum a step is one of Griffin & Lim's; with it, of Perraudin, Balazs & Sondergaard's (2013).
+    """
     samples, magnitude = audio.clone().requires_grad_(), magnitude.clone()
-    optimizer = torch.optim.Adam([samples], lr=STEP_SIZE, betas=(0.9, 0.99))
+    step, velocity = 1 / _squared_norm(power, samples), torch.zeros_like(audio)
     for _ in range(STEPS):
         # The power's floor keeps the root's gradient finite where there is nothing.
         error = (power(samples) + 1e-10).sqrt() - magnitude
-        (samples.grad,) = torch.autograd.grad(error.square().sum(), samples)
-        optimizer.step()
-    # Silence has no direction to go: Adam would still take a step in each.
-    found = samples.detach() * (magnitude.amax(dim=(1, 2)) > 0)[:, None]
+        (gradient,) = torch.autograd.grad(0.5 * error.square().sum(), samples)
+        velocity = MOMENTUM * velocity - step * gradient
+        samples = (samples + velocity).detach().requires_grad_()
+    found = samples.detach()
     return found / found.abs().amax(dim=1, keepdim=True).clamp(min=1)
+
+
+def _squared_norm(power: Callable[[Audio], Float[Tensor, "batch bin frame"]], like: Audio) -> float:
+    """The largest factor by which the transform raises a sound's energy, by power iteration."""
+    samples = torch.cos(torch.arange(like.shape[1], device=like.device) ** 2.0)[None]
+    norm = 1.0
+    for _ in range(10):
+        samples = (samples / samples.norm()).requires_grad_()
+        (samples,) = torch.autograd.grad(0.5 * power(samples).sum(), samples)
+        norm = float(samples.norm())
+    return norm
