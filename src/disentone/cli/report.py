@@ -1,0 +1,20 @@
+"""disentone-report: the answer of a sweep, as one page and two tables."""
+
+import argparse
+import sys
+
+from disentone import errors
+from disentone.report import report
+
+
+def main() -> None:
+    """Write report.html, results.csv and scores.csv into the folder."""
+    parser = argparse.ArgumentParser(prog="disentone-report", description=__doc__)
+    parser.add_argument("folder", help="of a sweep or a run, for instance outputs/quickstart_sweep")
+    arguments = parser.parse_args()
+    with errors.readable(sys.argv[1:]):
+        print(f"the report is {report(arguments.folder)}")
+
+
+if __name__ == "__main__":
+    main()

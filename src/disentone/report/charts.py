@@ -1,0 +1,226 @@
+"""Tables to charts that carry their own data: plotly figures with the numbers beside them as a table."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from disentone.plots import COLOURS
+from disentone.report.statistics import pareto_front, rank_agreement, summary
+
+SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
+GREY = "#8a8a8a"
+POINTS = 1_500
+ACRONYMS = {"mig", "dci", "dcimig", "jemmig", "sap", "irs", "med", "kl", "udr", "tc", "elbo", "vae", "es"}
+
+
+class Chart(NamedTuple):
+    """A figure and its numbers."""
+
+    title: str
+    figure: go.Figure
+    table: pd.DataFrame
+    note: str = ""
+
+
+def metric(runs: pd.DataFrame, key: str) -> Chart:
+    """A score against beta (or, where beta does not vary, by setting): runs, medians, intervals, chance, untrained."""
+    figure, lines = _empty(key), []
+    x, label = _axis(runs)
+    for number, (setting, part) in enumerate(runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]):
+        colour, name = COLOURS[number % len(COLOURS)], str(setting) or key
+        marker = {"color": colour, "symbol": SYMBOLS[number % len(SYMBOLS)], "opacity": 0.55, "size": 7}
+        figure.add_scatter(
+            x=part[x],
+            y=part[key],
+            mode="markers",
+            marker=marker,
+            text=part["run"],
+            name=f"{name}, runs",
+            showlegend=False,
+        )
+        medians = [(value, summary(group[key].to_numpy())) for value, group in part.groupby(x, sort=x == "beta")]
+        figure.add_scatter(
+            x=[value for value, _ in medians],
+            y=[found.median for _, found in medians],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [found.high - found.median for _, found in medians],
+                "arrayminus": [found.median - found.low for _, found in medians],
+                "thickness": 1.2,
+            },
+            mode="lines+markers" if x == "beta" else "markers",
+            marker={**marker, "opacity": 1, "size": 9},
+            line={"color": colour},
+            name=f"{name}, median",
+        )
+        lines += [{"setting": setting, label: value, **found._asdict()} for value, found in medians]
+    for beside, dash in (("chance", "dot"), ("untrained", "dash")):
+        if f"{beside}/{key}" in runs:
+            level = runs.groupby(x, sort=x == "beta")[f"{beside}/{key}"].median()
+            figure.add_scatter(
+                x=level.index,
+                y=level,
+                mode="lines",
+                line={"color": GREY, "dash": dash},
+                name=beside,
+                hoverinfo="y+name",
+            )
+            lines += [{"setting": beside, label: value, "median": median} for value, median in level.items()]
+    _betas(figure, runs, x)
+    counts = [line["runs"] for line in lines if "runs" in line]
+    note = "bars: range of the runs (fewer than 6)"
+    if counts and min(counts) >= 6:
+        note = "bars: 95 % interval of the median"
+    elif counts and max(counts) == 1:
+        note = "one run a point"
+    table = pd.DataFrame(lines).drop(columns="is_interval", errors="ignore").dropna(axis=1, how="all")
+    return Chart(title(key), figure, table, note)
+
+
+def by_part(runs: pd.DataFrame, key: str, parts: Sequence[str]) -> Chart:
+    """Medians of one score for each factor."""
+    figure, lines = _empty(key), []
+    x, label = _axis(runs)
+    for number, part in enumerate(parts):
+        for setting, group in runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]:
+            found = [
+                (value, summary(rows[f"{key}/{part}"].to_numpy())) for value, rows in group.groupby(x, sort=x == "beta")
+            ]
+            figure.add_scatter(
+                x=[value for value, _ in found],
+                y=[entry.median for _, entry in found],
+                mode="lines+markers" if x == "beta" else "markers",
+                marker={"color": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
+                name=f"{part} {setting}".strip(),
+            )
+            lines += [{"part": part, "setting": setting, label: v, **entry._asdict()} for v, entry in found]
+    _betas(figure, runs, x)
+    table = pd.DataFrame(lines).drop(columns="is_interval", errors="ignore")
+    return Chart(f"{title(key)} by factor", figure, table, "medians over runs")
+
+
+def trade_off(runs: pd.DataFrame, gain: str) -> Chart:
+    """Every run by what it costs in reconstruction and what it gains in disentanglement, and the Pareto front."""
+    part = runs[["run", "setting", "beta", "seed", "reconstruction", gain]].dropna(subset=["reconstruction", gain])
+    front = pareto_front(part["reconstruction"].to_numpy(), part[gain].to_numpy())
+    figure = _empty(gain)
+    betas = sorted(part["beta"].dropna().unique()) or [None]
+    for number, beta in enumerate(betas):
+        these = part[part["beta"] == beta] if beta is not None else part
+        marker = {"color": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 9}
+        name = "runs" if beta is None else f"beta {beta:g}"
+        figure.add_scatter(
+            x=these["reconstruction"], y=these[gain], mode="markers", marker=marker, text=these["run"], name=name
+        )
+    best = part[front].sort_values("reconstruction")
+    figure.add_scatter(
+        x=best["reconstruction"], y=best[gain], mode="lines", line={"color": GREY, "dash": "dot"}, name="Pareto front"
+    )
+    figure.update_xaxes(title="reconstruction, -log p(x|z) (nats)")
+    table = part.assign(on_the_front=np.where(front, "yes", ""))
+    return Chart(f"reconstruction against {title(gain)}", figure, table, "left and up is better")
+
+
+def agreement(scores: pd.DataFrame, name: str, note: str) -> Chart:
+    """Spearman's correlation of every pair of columns."""
+    matrix = rank_agreement(scores)
+    names = [title(str(name)) for name in matrix]
+    return Chart(name, _heat(matrix.to_numpy(), names, names, -1, 1, "RdBu"), matrix.reset_index(names=""), note)
+
+
+def heat_map(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str) -> Chart:
+    """Codes by factors."""
+    table = pd.DataFrame(values, index=list(rows), columns=list(columns)).reset_index(names="")
+    return Chart(title, _heat(values, rows, columns, 0, None, "Viridis"), table)
+
+
+def bars(values: Sequence[float], names: Sequence[str], title: str, unit: str) -> Chart:
+    """One bar a name."""
+    figure = _empty(unit)
+    figure.add_bar(x=list(names), y=list(values), marker={"color": COLOURS[0]}, showlegend=False)
+    return Chart(title, figure, pd.DataFrame({"": names, unit: values}))
+
+
+def scatter(codes: np.ndarray, factor: np.ndarray, names: tuple[str, str], title: str) -> Chart:
+    """Rows in the plane of two latents, coloured by a factor's position."""
+    chosen = np.random.default_rng(0).permutation(len(codes))[:POINTS]
+    points, colours = codes[chosen], factor[chosen]
+    figure = _empty(names[1])
+    marker = {"color": colours, "colorscale": "Viridis", "size": 4, "showscale": True, "colorbar": {"thickness": 8}}
+    figure.add_scatter(
+        x=points[:, 0].round(3), y=points[:, 1].round(3), mode="markers", marker=marker, showlegend=False
+    )
+    figure.update_xaxes(title=names[0])
+    # Of so many points a table helps nobody: where the factor's values lie on average does.
+    means = pd.DataFrame({"position": factor, names[0]: codes[:, 0], names[1]: codes[:, 1]})
+    return Chart(title, figure, means.groupby("position", as_index=False).mean(), "table: means by position")
+
+
+def data(chart: Chart) -> dict[str, Any]:
+    """What the page hands to plotly."""
+    return chart.figure.to_plotly_json()
+
+
+def _empty(vertical: str) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        template="none",
+        margin={"l": 52, "r": 12, "t": 12, "b": 44},
+        height=300,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        legend={"orientation": "h", "y": -0.28, "font": {"size": 10}},
+        font={"size": 12},
+    )
+    figure.update_yaxes(title=title(vertical), gridcolor="rgba(138,138,138,.3)", zeroline=False)
+    figure.update_xaxes(gridcolor="rgba(138,138,138,.3)", zeroline=False)
+    return figure
+
+
+def _heat(
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], low: float, high: float | None, scale: str
+) -> go.Figure:
+    figure = _empty("")
+    text = [["" if np.isnan(value) else f"{value:.2f}" for value in row] for row in values]
+    few = values.size <= 120
+    figure.add_heatmap(
+        z=[[None if np.isnan(value) else round(float(value), 4) for value in row] for row in values],
+        x=list(columns), y=list(rows), zmin=low, zmax=high, colorscale=scale, text=text if few else None,
+        texttemplate="%{text}" if few else None, colorbar={"thickness": 8},
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_xaxes(automargin=True)
+    figure.update_layout(height=max(260, 90 + 24 * len(rows)))
+    return figure
+
+
+def _axis(runs: pd.DataFrame) -> tuple[str, str]:
+    """What the charts are drawn against: beta, unless it stays the same."""
+    return ("beta", "beta") if runs["beta"].nunique() > 1 or runs["setting"].nunique() == 1 else ("setting", "setting")
+
+
+def _betas(figure: go.Figure, runs: pd.DataFrame, x: str) -> None:
+    if x != "beta":
+        figure.update_xaxes(type="category", automargin=True)
+        return
+    betas = sorted(runs["beta"].dropna().unique())
+    if betas and betas[0] > 0:
+        figure.update_xaxes(type="log")
+    figure.update_xaxes(title="beta", tickvals=betas, ticktext=[f"{beta:g}" for beta in betas])
+
+
+def title(key: str) -> str:
+    """A score's key as a person writes it."""
+    return " ".join(word.upper() if word in ACRONYMS else word for word in key.split("_"))
+
+
+def main_keys(runs: pd.DataFrame) -> Iterator[str]:
+    """The scores of a table, without parts, chance and bookkeeping."""
+    left_out = ("run", "setting", "beta", "seed", "step", "rows", "final_beta", "normalised_beta", "loss")
+    for key in runs.columns:
+        if "/" not in key and key not in left_out and pd.api.types.is_numeric_dtype(runs[key]):
+            yield key

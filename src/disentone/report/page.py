@@ -1,0 +1,330 @@
+"""A sweep's answer as one page that needs nothing but itself."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import soundfile
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from disentone.files import write_atomically
+from disentone.metrics.udr import udr
+from disentone.report import charts
+from disentone.report.charts import Chart
+from disentone.report.runs import Run, long_table, read_runs, settings, table
+from disentone.report.statistics import VERDICTS, summary, verdicts
+
+HEADLINES = ("mig", "linear_probe", "dci_disentanglement")
+MAIN = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "reconstruction", "kl")
+SEEDS_OF_UDR = 10
+MOST_RUNS_LISTED = 50
+HARDWARE = ("gpu", "processor", "cores", "system")
+
+
+class Picked(NamedTuple):
+    """One run to look at closely."""
+
+    why: str
+    run: Run
+    charts: Sequence[Chart]
+    walks: pd.DataFrame
+    pictures: Sequence[tuple[str, str]]
+    sounds: Sequence[Mapping[str, Any]]
+
+
+def report(folder: str | Path) -> Path:
+    """Write report.html, results.csv and scores.csv into a sweep folder; answers the page's path.
+
+    Runs that failed, are damaged or still at work are listed, and left out of the numbers.
+
+    Raises:
+        ValueError: for a folder that holds no run at all.
+
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise ValueError(f"{root}: there is no such folder; give the folder of a sweep or of a run")
+    runs = read_runs(root)
+    if not runs:
+        raise ValueError(f"{root} holds no runs; give the folder of a sweep, for instance outputs/quickstart_sweep")
+    finished = [run for run in runs if not run.problem]
+    page = Environment(
+        loader=PackageLoader("disentone.report", "."),
+        autoescape=select_autoescape(("j2", "html")),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("page.html.j2")
+    content: dict[str, Any] = {"title": root.resolve().name, "finished": len(finished), "root": root.resolve()}
+    content["broken"] = [(str(run.folder.relative_to(root)), run.problem) for run in runs if run.problem]
+    content["warnings"] = _warnings(finished)
+    if finished:
+        results = table(finished, root)
+        write_atomically(root / "results.csv", results.to_csv(index=False))
+        write_atomically(root / "scores.csv", long_table(finished, root).to_csv(index=False))
+        results["setting"] = settings(results["run"].tolist(), finished)
+        content |= _answer(results, finished, root)
+    helpers = {"payload": _payload, "table": _html_table, "identifier": _identifier()}
+    html = page.render(**content, **helpers, plotly=Markup(get_plotlyjs()) if finished else "")
+    path = root / "report.html"
+    write_atomically(path, html)
+    return path
+
+
+def headline(results: pd.DataFrame, factors: Sequence[str]) -> tuple[str, pd.DataFrame]:
+    """One sentence that the numbers support, and the rows of the setting it speaks of."""
+    key = next((name for name in HEADLINES if name in results and results[name].notna().any()), None)
+    if key is None:
+        return "no run has a disentanglement score", results.iloc[:0]
+    grouped = results.groupby(["setting", "beta"], sort=False, dropna=False)
+    best = max((group for _, group in grouped), key=lambda group: np.nan_to_num(group[key].median(), nan=-1.0))
+    setting, beta = str(best["setting"].iloc[0]), best["beta"].iloc[0]
+    rows = best.select_dtypes("number").to_dict("records")
+    found = verdicts([{str(name): float(value) for name, value in row.items()} for row in rows], factors)
+    names = {kind: [factor for factor, verdict in found.items() if verdict == kind] for kind in VERDICTS}
+    parts = [f"finds {_listed(names['found'])}" if names["found"] else "finds no factor by itself"]
+    for kind, one, several in (
+        ("entangled", "stays entangled", "stay entangled"),
+        ("missing", "is missing", "are missing"),
+    ):
+        if names[kind]:
+            parts.append(f"{_listed(names[kind])} {one if len(names[kind]) == 1 else several}")
+    score = summary(best[key].to_numpy())
+    spread = f" [{score.low:.2f}, {score.high:.2f}]" if score.runs > 1 else ""
+    chance = f", chance {best[f'chance/{key}'].median():.2f}" if f"chance/{key}" in best else ""
+    over = f"over {score.runs} seeds" if score.runs > 1 else "of one run"
+    which = " ".join([*([f"beta {beta:g}"] if pd.notna(beta) else []), *([f"({setting})"] if setting else [])])
+    return (
+        f"{which or 'the model'} {'; '.join(parts)}; {charts.title(key)} {score.median:.2f}{spread} {over}{chance}",
+        best,
+    )
+
+
+def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str, Any]:
+    """Everything on the page that takes a finished run."""
+    factors = _factors(runs)
+    sentence, best = headline(results, factors)
+    gain = next((key for key in HEADLINES if key in results), None)
+    keys = list(charts.main_keys(results))
+    parts = {
+        key: [factor for factor in factors if f"{key}/{factor}" in results]
+        for key in ("mig", "dci_completeness", "dci_informativeness", "sap", "explicitness", "linear_probe")
+    }
+    udrs = _udr(results, root)
+    sections = [
+        ("Scores against beta", [charts.metric(results, key) for key in MAIN if key in results]),
+        ("By factor", [charts.by_part(results, key, found) for key, found in parts.items() if len(found) > 1]),
+    ]
+    if gain and "reconstruction" in results:
+        sections.append(("What it costs", [charts.trade_off(results, gain)]))
+    if len(udrs):
+        sections.append(("Choosing without labels", _selection(udrs, results, gain)))
+    scored = [key for key in keys if results[key].nunique() > 1]
+    if len(results) > 2 and len(scored) > 1:
+        note = "Spearman's correlation over runs: do the scores rank the models alike?"
+        sections.append(("Do the scores agree?", [charts.agreement(results[scored], "rank agreement", note)]))
+    return {
+        "headline": sentence,
+        "facts": _facts(runs, results),
+        "sections": [(title, found) for title, found in sections if found],
+        "more": [charts.metric(results, key) for key in keys if key not in MAIN],
+        "picked": _picked(results, best, runs, root, gain) if gain else [],
+        "runs": results[[name for name in ("run", "beta", "seed", *MAIN, "active_units") if name in results]],
+        "most": MOST_RUNS_LISTED,
+    }
+
+
+def _factors(runs: Sequence[Run]) -> list[str]:
+    """Names of factors, in the order in which runs have them."""
+    names = (name for run in runs for name in run.scores.get("settings", {}).get("factors", []))
+    return list(dict.fromkeys(str(name) for name in names))
+
+
+def _warnings(runs: Sequence[Run]) -> list[str]:
+    """What a reader must know before comparing these runs."""
+    found = []
+    for what, values in (
+        ("experiments", [str(run.config.get("name", "unnamed")) for run in runs]),
+        ("families of sounds", [json.dumps(run.config.get("synth"), default=str) for run in runs]),
+        ("metric presets", [_preset(run) for run in runs]),
+        ("commits", [str(run.facts.get("git_commit")) for run in runs]),
+    ):
+        different = sorted(set(values))
+        if len(different) > 1:
+            names = f" ({_listed(different)})" if what in ("experiments", "metric presets") else ""
+            found.append(f"These runs are of {len(different)} different {what}{names}. Compare with care.")
+    return found
+
+
+def _preset(run: Run) -> str:
+    return str(run.scores.get("settings", {}).get("preset"))
+
+
+def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
+    """What was run, with what, on what, for how long."""
+    first = runs[0].facts
+    hardware = first.get("hardware", {})
+    seconds = [float(run.facts["seconds"]) for run in runs if "seconds" in run.facts]
+    lines = {
+        "runs": f"{len(runs)} finished, {results['seed'].nunique()} seeds",
+        "beta": ", ".join(f"{beta:g}" for beta in sorted(results["beta"].dropna().unique())),
+        "experiment": _listed(sorted({str(run.config.get("name")) for run in runs})),
+        "steps": ", ".join(sorted({f"{run.numbers['step']:g}" for run in runs if "step" in run.numbers})),
+        "metrics": ", ".join(sorted({_preset(run) for run in runs})),
+        "time": f"{np.median(seconds):.0f} s a run (median), {sum(seconds) / 60:.1f} min together" if seconds else "",
+        "hardware": ", ".join(str(hardware[key]) for key in HARDWARE if hardware.get(key)),
+        "threads": str(hardware.get("threads", "")),
+        "commit": f"{first.get('git_commit')}{' with changes' if first.get('git_dirty') else ''}",
+        "versions": ", ".join(f"{name} {version}" for name, version in first.get("packages", {}).items()),
+    }
+    return [(name, value) for name, value in lines.items() if value]
+
+
+def _picked(results: pd.DataFrame, best: pd.DataFrame, runs: Sequence[Run], root: Path, gain: str) -> list[Picked]:
+    """The median run of the best setting, and those of the smallest and the largest beta there."""
+    by_name = {str(run.folder.relative_to(root)): run for run in runs}
+    groups = [("the best setting's median run", best)]
+    setting = results[results["setting"] == best["setting"].iloc[0]] if len(best) else best
+    if setting["beta"].nunique() > 1:
+        for name, beta in (("smallest", setting["beta"].min()), ("largest", setting["beta"].max())):
+            groups.append((f"the {name} beta's median run", setting[setting["beta"] == beta]))
+    chosen: dict[str, str] = {}
+    for why, group in groups:
+        if len(group):
+            ranked = group.sort_values(gain, na_position="first")
+            name = str(ranked["run"].iloc[len(ranked) // 2])
+            chosen[name] = f"{chosen[name]}, {why}" if name in chosen else why
+    return [_look_at(why, by_name[name]) for name, why in chosen.items()]
+
+
+def _look_at(why: str, run: Run) -> Picked:
+    """What one run's folder has to show and to play."""
+    found: list[Chart] = []
+    factors = [str(name) for name in run.scores.get("settings", {}).get("factors", [])]
+    for key, title in (("mi_matrix", "mutual information (nats)"), ("dci_importance", "importance for prediction")):
+        if key in run.scores:
+            values = np.array(run.scores[key], dtype=np.float64)
+            found.append(charts.heat_map(values, [f"z{j}" for j in range(len(values))], factors, title))
+    latents = [key for key in run.numbers if key.startswith("kl_per_latent/")]
+    kl, names = [run.numbers[key] for key in latents], [f"z{key.split('/')[1]}" for key in latents]
+    if kl:
+        found.append(charts.bars(kl, names, "what each latent carries", "KL (nats)"))
+    found += _scatters(run, kl)
+    judged = [key for key in ("purity", "monotonicity", "range") if f"traversal_{key}" in run.numbers]
+    walks = pd.DataFrame(
+        [{"latent": z, **{key: run.numbers.get(f"traversal_{key}/{z[1:]}") for key in judged}} for z in names if judged]
+    )
+    sounds = _sounds(run.folder / "sounds")
+    pictures = [
+        (name.replace("_", " "), _uri(path, "image/png"))
+        for name in ("reconstructions", "traversals", "samples", "latent_map")
+        if (path := max(run.folder.glob(f"figures/{name}_[0-9]*.png"), default=None))
+    ]
+    return Picked(why, run, found, walks, pictures, sounds)
+
+
+def _scatters(run: Run, kl: Sequence[float]) -> list[Chart]:
+    try:
+        with np.load(run.folder / "codes.npz", allow_pickle=False) as arrays:
+            codes, factors = arrays["codes"], arrays["factors"]
+            names = [str(name) for name in arrays["factor_names"]]
+    except Exception:  # missing or damaged: the page goes without
+        return []
+    if codes.ndim != 2 or codes.shape[1] < 2 or len(kl) != codes.shape[1]:
+        return []
+    first, second = sorted(np.argsort(kl)[::-1][:2].tolist())
+    return [
+        charts.scatter(codes[:, [first, second]], factors[:, k], (f"z{first}", f"z{second}"), f"codes by {name}")
+        for k, name in enumerate(names)
+    ]
+
+
+def _sounds(folder: Path) -> list[dict[str, Any]]:
+    try:
+        entries = json.loads((folder / "sounds.json").read_text())
+        return [
+            {
+                "title": entry["title"],
+                "picture": _uri(folder / entry["picture"], "image/png"),
+                "audio": {label: _mp3(folder / file) for label, file in entry["audio"].items()},
+            }
+            for entry in entries
+        ]
+    except (OSError, ValueError, KeyError, TypeError, soundfile.SoundFileError):
+        return []  # no sound, or not yet
+
+
+def _udr(results: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """Agreement between the seeds of each setting, from the codes that their folders hold."""
+    rows = []
+    for (setting, beta), group in results.groupby(["setting", "beta"], sort=False, dropna=False):
+        codes, kls, grid = [], [], None
+        for entry in group.to_dict("records")[:SEEDS_OF_UDR]:
+            try:
+                with np.load(root / entry["run"] / "codes.npz", allow_pickle=False) as arrays:
+                    these, numbers = arrays["codes"], arrays["rows"]
+            except Exception:  # missing or damaged: that seed is left out
+                continue
+            grid = numbers if grid is None else grid
+            kl = [entry.get(f"kl_per_latent/{j}", np.nan) for j in range(these.shape[1])]
+            if np.array_equal(numbers, grid) and np.isfinite(kl).all() and np.isfinite(these).all():
+                codes.append(these)
+                kls.append(np.array(kl))
+        if len(codes) > 1:
+            found = udr(codes, kls)
+            scores = {key: found[key] for key in ("udr_spearman", "udr_lasso")}
+            rows.append({"setting": setting, "beta": beta, "seeds": len(codes), **scores})
+    return pd.DataFrame(rows)
+
+
+def _selection(udrs: pd.DataFrame, results: pd.DataFrame, gain: str | None) -> list[Chart]:
+    named = udrs.assign(run=udrs["setting"] + " beta " + udrs["beta"].astype(str))
+    note = "how well the seeds of a setting agree"
+    found = [charts.metric(named, key)._replace(note=note) for key in ("udr_spearman", "udr_lasso")]
+    if len(udrs) > 2 and gain:
+        keys = [key for key in MAIN if key in results]
+        medians = results.groupby(["setting", "beta"], dropna=False)[keys].median().reset_index()
+        both = udrs.merge(medians, on=["setting", "beta"]).drop(columns=["setting", "beta", "seeds"])
+        note = "Spearman's correlation over settings: does agreement between seeds choose as the labels would?"
+        found.append(charts.agreement(both, "UDR against the labelled scores", note))
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _uri(path: Path, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _mp3(path: Path) -> str:
+    """A WAV as MP3: every browser plays it, at a fifth of the size."""
+    samples, rate = soundfile.read(path)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format="MP3", subtype="MPEG_LAYER_III")
+    return f"data:audio/mpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _payload(chart: Chart) -> Markup:
+    """A figure as JSON that cannot end its script element."""
+    return Markup(chart.figure.to_json().replace("<", "\\u003c"))
+
+
+def _html_table(frame: pd.DataFrame, most: int = 400) -> Markup:
+    shown = frame.head(most)
+    html = shown.to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:.4g}")
+    left = f"<p>and {len(frame) - most} more, see results.csv</p>" if len(frame) > most else ""
+    return Markup(f'<div class="scroll">{html}</div>{left}')
+
+
+def _identifier() -> Any:
+    """Numbers for the elements of a page."""
+    numbers = iter(range(10**9))
+    return lambda: next(numbers)
