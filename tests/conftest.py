@@ -40,9 +40,8 @@ TOY = (
     "callbacks.listening.count=1",
     "callbacks.listening.steps=2",
     "callbacks.listening.latents=1",
-    "callbacks.latent_map.side=3",
-    "callbacks.samples.count=4",
 )
+TOY_DIGITS = ("callbacks.latent_map.side=3", "callbacks.samples.count=4")
 
 
 def toy(arguments: Sequence[str]) -> list[str]:
@@ -56,7 +55,7 @@ def toy(arguments: Sequence[str]) -> list[str]:
         known = {key: value for key, value in known.items() if not key.startswith("model.")}
     if cfg.data._target_.endswith("MNIST"):
         known.pop("metrics.metrics")
-    pairs = [(override, *override.split("=")) for override in TOY]
+    pairs = [(override, *override.split("=")) for override in (*TOY, *TOY_DIGITS)]
     return [
         text for text, key, value in pairs if key in known and isinstance(known[key], list) == value.startswith("[")
     ]

@@ -23,6 +23,7 @@ INCIDENTAL = (
     "callbacks",
     "sweep",
     "data.cache",
+    "data.folder",
     "data.num_workers",
     "trainer.accelerator",
 )

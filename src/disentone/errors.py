@@ -51,6 +51,8 @@ def message(error: BaseException) -> str:
         if key in known:
             return f"{key}: an entry that is not there yet is added with +{key}.<name>=<value>"
         return f"{key}: there is no such key; {nearest(key, known)}"
+    if found := re.search(r"Could not find 'hydra/launcher/(joblib|submitit_\w+)'", text):
+        return f"hydra/launcher={found[1]} needs the launchers: pip install 'disentone[launchers]'"
     if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         return f"{found[1]}={found[2]}: there is no such choice; {nearest(found[2], _choices(found[1]))}"
     return text

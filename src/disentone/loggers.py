@@ -1,10 +1,12 @@
 """Weights & Biases, offline unless it can be online, and the media it shares with the run folder."""
 
 import os
+import re
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import pytorch_lightning as pl
@@ -43,7 +45,7 @@ def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model
         job_type="train",
         save_dir=str(folder),
         log_model=log_model,
-        settings=wb.Settings(silent=True, console="off", init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", 30))),
+        settings=_quiet(),
     )
     # Lightning 2.6 always passes this argument, and wandb 0.31 warns of it.
     logger._wandb_init.pop("anonymous", None)
@@ -119,6 +121,46 @@ def log_animation(trainer: pl.Trainer, key: str, path: Path) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_video(key, [str(path)], format=["gif"])
+
+
+def log_table(trainer: pl.Trainer, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table in every logger that shows tables."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_table(key, columns=list(columns), data=[list(row) for row in rows])
+
+
+def log_beside(
+    folder: Path, project: str, job_type: str, name: str, content: Mapping[str, Any], files: Sequence[Path]
+) -> None:
+    """A run of its own in the group of a sweep: an evaluation's numbers, or the sweep's answer.
+
+    Args:
+        folder: where the run is kept, and its id, so that the same one is continued the next time.
+        project: of Weights & Biases.
+        job_type: ``evaluate`` or ``report``.
+        name: of the run; the group is the sweep folder's name.
+        content: numbers, tables and pictures to log.
+        files: kept as one artifact.
+
+    """
+    _choose_mode()
+    group = folder.name if job_type == "report" else folder.parent.name
+    run = wb.init(
+        id=_run_id(folder / f"wandb_id_{job_type}"), name=name, group=group, project=project, job_type=job_type,
+        dir=str(folder), resume="allow", settings=_quiet(),
+    )  # fmt: skip
+    run.log(dict(content))
+    if files:
+        artifact = wb.Artifact(f"{job_type}-{re.sub(r'[^-_.a-zA-Z0-9]', '_', group)[:100]}", job_type)
+        for path in files:
+            artifact.add_file(str(path))
+        run.log_artifact(artifact)
+    run.finish()
+
+
+def _quiet() -> wb.Settings:
+    return wb.Settings(silent=True, console="off", init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", 30)))
 
 
 def finish(failed: bool) -> None:

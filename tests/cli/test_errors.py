@@ -127,7 +127,7 @@ def test_a_mistake_is_answered_before_any_training(override, message, monkeypatc
     printed = "".join(capfd.readouterr())
     assert "Traceback" not in printed
     left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
-    assert set(left) <= {"config.yaml", "hydra.yaml", "overrides.yaml", "train.log", "error.txt"}
+    assert set(left) <= {"config.yaml", "hydra.yaml", "overrides.yaml", "train.log", "error.txt", ".lock"}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

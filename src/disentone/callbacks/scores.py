@@ -13,7 +13,7 @@ from disentone import plots
 from disentone.codes import BATCH, encode, model_and_data
 from disentone.data import FactorData
 from disentone.files import write_atomically
-from disentone.loggers import log_image
+from disentone.loggers import log_image, log_table
 from disentone.metrics.dci import backend_of
 from disentone.metrics.evaluation import MATRICES, chosen_metrics, evaluate, for_json, numbers
 from disentone.metrics.traversal import traversal
@@ -114,6 +114,8 @@ class Scores(pl.Callback):
         for name, matrix in matrices.items():
             figure = plots.matrix(np.array(matrix), scores["settings"]["factors"], name)
             log_image(trainer, name, plots.save(figure, self.run_dir / "figures" / f"{name}.png"))
+        parts = by_factor(scores)
+        log_table(trainer, "scores_by_factor", list(parts[0]), [list(part.values()) for part in parts])
         write_atomically(self.run_dir / "scores.json", json.dumps(report, indent=2))
 
     def _codes(self, trainer: pl.Trainer, limit: int) -> tuple[Codes, Rows]:
@@ -151,6 +153,15 @@ def walk(vae: VAE, data: FactorData, codes: Codes, rows: Rows, device: torch.dev
         for latent, value in enumerate(values.tolist())
     }
     return {**scores, **parts}
+
+
+def by_factor(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    """A line for every factor: its part of each score that has one."""
+    keys = [key for key in scores if f"{key}/{scores['settings']['factors'][0]}" in scores and "/" not in key]
+    return [
+        {"factor": factor, **{key: scores.get(f"{key}/{factor}") for key in keys}}
+        for factor in scores["settings"]["factors"]
+    ]
 
 
 def active_units(codes: Codes) -> float:

@@ -19,6 +19,7 @@ INCIDENTAL = (
     "callbacks",
     "trainer.accelerator",
     "data.cache",
+    "data.folder",
 )
 
 

@@ -7,9 +7,13 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import hydra
 import pytorch_lightning as pl
+import torch
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -32,11 +36,23 @@ def train(cfg: DictConfig) -> None:
     """
     config.check(cfg)
     run_dir = Path(cfg.run_dir)
+    try:
+        # Released when the process ends, however it ends.
+        with FileLock(run_dir / ".lock", timeout=0):
+            _train(cfg, run_dir)
+    except Timeout:
+        print(f"{run_dir} is being trained by another process, which it is left to")
+
+
+def _train(cfg: DictConfig, run_dir: Path) -> None:
     if config.is_same_run(cfg, run_dir) and (run_dir / "scores.json").exists():
         print(f"{run_dir} is finished; nothing to do")
         return
     begun = time.monotonic()
+    _set_old_error_aside(run_dir)
     kept, resolved = config.to_yaml(cfg), config.plain(cfg, resolve=True)  # instantiate resolves cfg in place
+    if devices := gpu_of_job(cfg.trainer.devices):
+        cfg.trainer.devices = devices
 
     pl.seed_everything(cfg.seed, verbose=False)
     data = instantiate(cfg.data, _convert_="all")
@@ -67,6 +83,21 @@ def train(cfg: DictConfig) -> None:
     write_atomically(run_dir / "run.json", json.dumps({**facts, "seconds": time.monotonic() - begun}, indent=2))
 
 
+def gpu_of_job(devices: Any) -> list[int] | None:
+    """The GPU of a job that runs beside others on one machine: each has its own, as far as there are enough."""
+    if not HydraConfig.initialized() or devices != 1 or torch.cuda.device_count() < 2:
+        return None
+    launcher = str(HydraConfig.get().launcher.get("_target_", ""))
+    return [HydraConfig.get().job.num % torch.cuda.device_count()] if "joblib" in launcher.lower() else None
+
+
+def _set_old_error_aside(run_dir: Path) -> None:
+    """What an earlier attempt failed of stays readable, and no longer says that this one failed."""
+    old = run_dir / "error.txt"
+    if old.exists():
+        old.rename(run_dir / f"error_{len(list(run_dir.glob('error_*.txt'))) + 1}.txt")
+
+
 OmegaConf.register_new_resolver("folder_name", arguments.folder_name, replace=True)
 
 
@@ -84,8 +115,10 @@ def run(cfg: DictConfig) -> None:
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
     try:
         train(cfg)
-    except Exception:
-        write_atomically(Path(cfg.run_dir) / "error.txt", traceback.format_exc())
+    except Exception as error:
+        # Its last line is what the sweep's summary says of the run.
+        reason = " ".join(errors.message(error).split())
+        write_atomically(Path(cfg.run_dir) / "error.txt", f"{traceback.format_exc()}\n{reason}\n")
         raise
 
 
@@ -101,4 +134,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Under its importable name, by which launchers hand the job to other processes.
+    from disentone.cli import train as importable
+
+    importable.main()

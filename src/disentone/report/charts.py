@@ -30,7 +30,7 @@ def metric(runs: pd.DataFrame, key: str) -> Chart:
     figure, lines = _empty(key), []
     x, label = _axis(runs)
     for number, (setting, part) in enumerate(runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]):
-        colour, name = COLOURS[number % len(COLOURS)], str(setting) or key
+        colour, name = COLOURS[number % len(COLOURS)], ", ".join(filter(None, (str(setting), "median")))
         marker = {"color": colour, "symbol": SYMBOLS[number % len(SYMBOLS)], "opacity": 0.55, "size": 7}
         figure.add_scatter(
             x=part[x],
@@ -55,7 +55,7 @@ def metric(runs: pd.DataFrame, key: str) -> Chart:
             mode="lines+markers" if x == "beta" else "markers",
             marker={**marker, "opacity": 1, "size": 9},
             line={"color": colour},
-            name=f"{name}, median",
+            name=name,
         )
         lines += [{"setting": setting, label: value, **found._asdict()} for value, found in medians]
     for beside, dash in (("chance", "dot"), ("untrained", "dash")):

@@ -1,21 +1,25 @@
 """The runs of a sweep as one table: on screen, as results.csv, as a figure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
+import wandb
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from disentone import plots
+from disentone import loggers, plots
 from disentone.files import write_atomically
 from disentone.report.page import report
-from disentone.report.runs import read_runs, settings, table
+from disentone.report.runs import Run, read_runs, settings, table
 
 SHOWN = {
+    "beta": "{:g}",
+    "seed": "{:g}",
     "reconstruction": "{:.1f}",
     "kl": "{:.2f}",
     "active_units": "{:.0f}",
@@ -80,7 +84,9 @@ def finish_sweep(folder: Path) -> None:
             plots.save(plots.scores_against_beta(results, groups), folder / "scores_against_beta.png")
         print_table(results, f"{folder}: {len(results)} finished runs, nats per example")
     if runs:
-        print(f"the report is {report(folder)}")
+        page = report(folder)
+        print(f"the report is {page}")
+        _log(folder, runs, results, page)
     if broken := [run for run in runs if run.problem]:
         print(f"{len(broken)} of {len(runs)} runs are not finished:")
         for run in broken:
@@ -88,10 +94,27 @@ def finish_sweep(folder: Path) -> None:
         print("the same command again skips what is finished, resumes what is not and retries what failed")
 
 
+def _log(folder: Path, runs: Sequence[Run], results: pd.DataFrame, page: Path) -> None:
+    """The answer as a run of the sweep's group at W&B, where the runs themselves are there."""
+    projects = [run.config["logger"]["wandb"]["project"] for run in runs if "wandb" in run.config.get("logger", {})]
+    if not projects or not len(results):
+        return
+    content: dict[str, Any] = {"results": wandb.Table(dataframe=results)}
+    figure = folder / "scores_against_beta.png"
+    if figure.exists():
+        content["scores_against_beta"] = wandb.Image(str(figure))
+    try:
+        loggers.log_beside(
+            folder, projects[0], "report", f"{folder.name} report", content, [page, folder / "results.csv"]
+        )
+    except (wandb.Error, ValueError, OSError) as error:
+        print(f"the report was not sent to Weights & Biases: {error}")
+
+
 def print_table(results: pd.DataFrame, title: str) -> None:
     """The main columns, one line a run."""
-    shown = ["beta", "seed", *(["setting"] if results["setting"].any() else []), *SHOWN]
-    shown = [name for name in shown if name in results]
+    names = ["setting", *SHOWN] if results["setting"].any() else [*SHOWN]
+    shown = [name for name in names if name in results and results[name].notna().any()]
     screen = Table(title=title)
     for name in shown:
         screen.add_column(HEADINGS.get(name, name.replace("_", " ")), justify="right")
