@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from tests.test_system import make_system
 
 from disentone.callbacks import Scores
-from disentone.callbacks.scores import for_json
+from disentone.callbacks.scores import for_json, unexplained_variance
 from disentone.data import SyntheticData
 
 
@@ -55,3 +56,14 @@ def test_a_metric_that_does_not_exist_stops_before_training(tmp_path: Path) -> N
 
 def test_what_is_undefined_is_null_in_json() -> None:
     assert for_json({"a": math.nan, "b": math.inf, "c": 0.5}) == {"a": None, "b": None, "c": 0.5}
+
+
+def test_unexplained_variance_is_the_error_beside_the_mean_images(small_data: SyntheticData) -> None:
+    vae, rows = make_system(small_data).vae, small_data.rows("test")
+    images = small_data.images(rows).double()
+    with torch.no_grad():
+        error = (vae(images.float()) - images).square().mean()
+    expected = error / (images - images.mean(dim=0)).square().mean()
+    found = unexplained_variance(vae, small_data, rows, torch.device("cpu"))
+    assert found == pytest.approx(float(expected), rel=1e-6)
+    assert math.isnan(unexplained_variance(vae, small_data, rows[:1], torch.device("cpu")))

@@ -29,7 +29,8 @@ class Scores(pl.Callback):
     At validation a few scores of a smaller sample are logged. At the test of the finished model all evaluation
     rows are scored, its decoder too (``traversal_*``), and the run folder gets ``scores.json`` (test terms,
     scores, settings), ``codes.npz`` (codes, factors, rows) and heat maps of the matrices. Beside them stand, as
-    ``untrained/<score>``, those of the network as it was before its first step.
+    ``untrained/<score>``, those of the network as it was before its first step, and ``unexplained_variance``, what
+    reconstructions miss of the test images.
 
     Args:
         run_dir: the run folder.
@@ -96,7 +97,8 @@ class Scores(pl.Callback):
         walked = {}
         if self.traversal:
             walked = walk(vae, data, codes, rows, trainer.strategy.root_device, self.seed)
-        found = {**numbers(scores), **numbers(walked), **self.untrained}
+        missed = unexplained_variance(vae, data, data.rows("test")[: self.rows], trainer.strategy.root_device)
+        found = {"unexplained_variance": missed, **numbers(scores), **numbers(walked), **self.untrained}
         pl_module.log_dict(found)
         if not trainer.is_global_zero:
             return
@@ -153,6 +155,23 @@ def walk(vae: VAE, data: FactorData, codes: Codes, rows: Rows, device: torch.dev
         for latent, value in enumerate(values.tolist())
     }
     return {**scores, **parts}
+
+
+@torch.no_grad()
+def unexplained_variance(vae: VAE, data: FactorData, rows: Rows, device: torch.device) -> float:
+    """Squared error of the reconstructions from posterior means, as a share of that of the rows' mean image.
+
+    0 is perfect, 1 no better than the mean image; nan where all images are the same.
+    """
+    total = torch.zeros(data.shape, dtype=torch.float64, device=device)
+    square = error = torch.zeros((), dtype=torch.float64, device=device)
+    for part in torch.split(rows, BATCH):
+        image = data.images(part.to(device))
+        total += image.sum(dim=0, dtype=torch.float64)
+        square = square + image.double().square().sum()
+        error = error + (vae(image) - image).double().square().sum()
+    variance = float(square - total.square().sum() / len(rows))
+    return float(error) / variance if variance > 0 else float("nan")
 
 
 def by_factor(scores: dict[str, Any]) -> list[dict[str, Any]]:
