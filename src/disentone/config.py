@@ -10,6 +10,8 @@ from typing import Any
 
 from beartype import BeartypeConf
 from beartype.door import is_bearable
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
@@ -43,6 +45,17 @@ def config_dir() -> Path:
     package = Path(__file__).parent
     installed = package / "conf"
     return installed if installed.is_dir() else package.parents[1] / "conf"
+
+
+def defaults() -> dict[str, Any]:
+    """The config that no experiment and no override has changed."""
+    hydra = GlobalHydra.instance().hydra  # of the caller, perhaps
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return plain(compose("train"))
+    finally:
+        GlobalHydra.instance().hydra = hydra
 
 
 def plain(config: Any, resolve: bool = False) -> dict[str, Any]:

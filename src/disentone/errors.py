@@ -6,14 +6,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, InstantiationException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 from wandb.errors import Error as WandbError
 
-from disentone.config import config_dir, flat, nearest, plain
+from disentone.config import config_dir, defaults, flat, nearest
 
 FULL = "HYDRA_FULL_ERROR"
 OF_THE_USER = (ValueError, OSError, HydraException, OmegaConfBaseException, MisconfigurationException, WandbError)
@@ -74,8 +72,5 @@ def _groups() -> list[str]:
 
 def _keys() -> list[str]:
     """All keys of the default config, dotted."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        names = [name for name, _ in flat(plain(compose("train")))]
-    parts = [name.split(".") for name in names]
+    parts = [name.split(".") for name, _ in flat(defaults())]
     return list(dict.fromkeys(".".join(part[:depth]) for part in parts for depth in range(1, len(part) + 1)))

@@ -145,7 +145,8 @@ def log_beside(
 
     """
     _choose_mode()
-    group = folder.name if job_type == "report" else folder.parent.name
+    place = folder.resolve()
+    group = place.name if job_type == "report" else place.parent.name
     run = wb.init(
         id=_run_id(folder / f"wandb_id_{job_type}"), name=name, group=group, project=project, job_type=job_type,
         dir=str(folder), resume="allow", settings=_quiet(),

@@ -15,6 +15,7 @@ from tests.cli.test_train import COMMAND, run
 from tests.wandb_records import history_keys, records
 
 from conftest import TOY
+from disentone.cli.evaluate import main as evaluate
 from disentone.cli.train import train
 from disentone.errors import message
 
@@ -113,14 +114,17 @@ def test_a_launcher_that_is_not_installed_names_what_to_install() -> None:
     assert message(missing) == "hydra/launcher=joblib needs the launchers: pip install 'disentone[launchers]'"
 
 
-def test_the_sweeps_answer_is_a_run_of_its_group_at_wandb(tmp_path: Path) -> None:
+def test_the_sweeps_answer_is_a_run_of_its_group_at_wandb(tmp_path: Path, monkeypatch) -> None:
     for _ in range(2):
         assert run(tmp_path, *SWEEP, "objective.beta=1").returncode == 0
     toy = tmp_path / "outputs" / "toy"
     (train_run,) = toy.glob("objective.beta=1/wandb/offline-run-*")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    evaluate([str(toy / "objective.beta=1"), "--metrics", "mig", "--preset", "robust"])
+    (evaluated,) = set(toy.glob("objective.beta=1/wandb/offline-run-*")) - {train_run}
     answers = sorted(toy.glob("wandb/offline-run-*"))
     assert len({path.name.rsplit("-", 1)[1] for path in answers}) == 1  # one id, so one run there
-    held = {"train": records(train_run), "report": records(answers[-1])}
+    held = {"train": records(train_run), "report": records(answers[-1]), "evaluate": records(evaluated)}
     for kind, found in held.items():
         about = next(record.run for record in found if record.HasField("run"))
         assert (about.run_group, about.job_type) == ("toy", kind)
@@ -138,5 +142,6 @@ def test_the_sweeps_answer_is_a_run_of_its_group_at_wandb(tmp_path: Path) -> Non
     pictures = {"mi_matrix", "reconstructions", "traversals"}
     assert pictures | {"scores_by_factor", "sounds/reconstruction_0", "validation/elbo"} <= logged
     assert any(key.startswith("sounds/traversal_z") for key in logged)
+    assert {"mig", "chance/mig", "traversal_purity"} <= history_keys(held["evaluate"])
     assert {"results", "scores_against_beta"} <= history_keys(held["report"])
     assert any("report-toy" in str(record) for record in held["report"])

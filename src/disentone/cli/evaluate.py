@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         scores = score_run(source, options) if source.is_dir() else score_file(source, options)
         out = Path(options.out) if options.out else default_out(source, options.preset)
         write_atomically(out, json.dumps(report(scores), indent=2))
+        if source.is_dir():
+            log(source, scores, out)
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         print(f"disentone-evaluate: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
@@ -106,6 +108,16 @@ def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     scores = score(codes, run.data.positions(rows), run.data.space.names, options)
     walked = walk(run.model, run.data, codes, rows, device, options.seed)
     return {**scores, **numbers(walked), "settings": {**scores["settings"], "traversal": walked["settings"]}}
+
+
+def log(folder: Path, scores: Mapping[str, Any], out: Path) -> None:
+    """The scores as a run of their own beside the training's, if that is at Weights & Biases."""
+    from disentone import loggers
+    from disentone.report.runs import read_run
+
+    if project := read_run(folder).project:
+        preset = scores["settings"]["preset"]
+        loggers.log_beside(folder, project, "evaluate", f"{folder.resolve().name} {preset}", numbers(scores), [out])
 
 
 def score(

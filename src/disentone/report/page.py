@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from markupsafe import Markup
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
+from disentone.config import defaults, flat
 from disentone.files import write_atomically
 from disentone.metrics.udr import udr
 from disentone.report import charts
@@ -133,6 +135,7 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str,
     return {
         "headline": sentence,
         "facts": _facts(runs, results),
+        "differences": _differences(runs),
         "sections": [(title, found) for title, found in sections if found],
         "more": [charts.metric(results, key) for key in keys if key not in MAIN],
         "picked": _picked(results, best, runs, root, gain) if gain else [],
@@ -187,6 +190,20 @@ def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
     return [(name, value) for name, value in lines.items() if value]
 
 
+def _differences(runs: Sequence[Run]) -> pd.DataFrame:
+    """What these runs set otherwise than the defaults, one line a setting, all values that it had."""
+    usual = {key: str(value) for key, value in flat(defaults())}
+    settings = [run.settings for run in runs]
+    names = dict.fromkeys(name for found in settings for name in found)
+    values = {name: list(dict.fromkeys(found.get(name, "") for found in settings)) for name in names}
+    lines = [
+        {"setting": name, "here": ", ".join(found), "default": usual.get(name, "")}
+        for name, found in values.items()
+        if found != [usual.get(name, "")]
+    ]
+    return pd.DataFrame(lines, columns=["setting", "here", "default"])
+
+
 def _picked(results: pd.DataFrame, best: pd.DataFrame, runs: Sequence[Run], root: Path, gain: str) -> list[Picked]:
     """The median run of the best setting, and those of the smallest and the largest beta there."""
     by_name = {str(run.folder.relative_to(root)): run for run in runs}
@@ -222,12 +239,17 @@ def _look_at(why: str, run: Run) -> Picked:
         [{"latent": z, **{key: run.numbers.get(f"traversal_{key}/{z[1:]}") for key in judged}} for z in names if judged]
     )
     sounds = _sounds(run.folder / "sounds")
-    pictures = [
-        (name.replace("_", " "), _picture(path))
-        for name in ("reconstructions", "traversals", "samples", "latent_map")
-        if (path := max(run.folder.glob(f"figures/{name}_[0-9]*.png"), default=None))
-    ]
-    return Picked(why, run, found, walks, pictures, sounds)
+    return Picked(why, run, found, walks, _pictures(run.folder / "figures"), sounds)
+
+
+def _pictures(folder: Path) -> list[tuple[str, str]]:
+    """The last picture of each kind, with its name; those that cannot be read are left out."""
+    found = []
+    for name in ("reconstructions", "traversals", "samples", "latent_map"):
+        path = max(folder.glob(f"{name}_[0-9]*.png"), default=None)
+        with suppress(OSError):
+            found += [(name.replace("_", " "), _picture(path))] if path else []
+    return found
 
 
 def _scatters(run: Run, kl: Sequence[float]) -> list[Chart]:

@@ -96,17 +96,15 @@ def finish_sweep(folder: Path) -> None:
 
 def _log(folder: Path, runs: Sequence[Run], results: pd.DataFrame, page: Path) -> None:
     """The answer as a run of the sweep's group at W&B, where the runs themselves are there."""
-    projects = [run.config["logger"]["wandb"]["project"] for run in runs if "wandb" in run.config.get("logger", {})]
-    if not projects or not len(results):
+    project = next((run.project for run in runs if run.project), None)
+    if not project or not len(results):
         return
     content: dict[str, Any] = {"results": wandb.Table(dataframe=results)}
     figure = folder / "scores_against_beta.png"
     if figure.exists():
         content["scores_against_beta"] = wandb.Image(str(figure))
     try:
-        loggers.log_beside(
-            folder, projects[0], "report", f"{folder.name} report", content, [page, folder / "results.csv"]
-        )
+        loggers.log_beside(folder, project, "report", f"{folder.name} report", content, [page, folder / "results.csv"])
     except (wandb.Error, ValueError, OSError) as error:
         print(f"the report was not sent to Weights & Biases: {error}")
 

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import yaml
-from omegaconf import OmegaConf
 
-from disentone.config import INCIDENTAL, flat, plain
+from disentone.config import INCIDENTAL, flat
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # The columns that a reader looks for first.
@@ -47,6 +46,12 @@ class Run(NamedTuple):
         return None if beta is None else float(beta)
 
     @property
+    def project(self) -> str | None:
+        """Of Weights & Biases, None for a run that is not there."""
+        logger = self.config.get("logger") or {}
+        return logger["wandb"].get("project") if isinstance(logger.get("wandb"), dict) else None
+
+    @property
     def numbers(self) -> dict[str, float]:
         """Scores that are one number; what was undefined is nan."""
         kept = {key: np.nan if value is None else value for key, value in self.scores.items()}
@@ -57,7 +62,21 @@ def read_runs(folder: Path) -> list[Run]:
     """All run folders in a folder, itself one perhaps, by their names."""
     places = {path.parent for name in (".hydra", "scores.json") for path in folder.rglob(name)}
     places |= {path.parent for path in folder.rglob("config.yaml") if path.parent.name != ".hydra"}
-    return [_read(place) for place in sorted(places)]
+    return [read_run(place) for place in sorted(places)]
+
+
+def read_run(folder: Path) -> Run:
+    """One run folder, whatever is in it."""
+    config, config_problem = _parsed(folder / "config.yaml", lambda text: yaml.load(text, Loader=Loader))
+    scores, problem = _parsed(folder / "scores.json", json.loads)
+    facts, _ = _parsed(folder / "run.json", json.loads)
+    if not (folder / "scores.json").exists():
+        problem = _unfinished(folder)
+    elif config_problem and not problem:
+        problem = config_problem
+    if not isinstance(config.get("objective", {}), dict):
+        config, problem = {}, problem or f"config.yaml is damaged: objective is {config['objective']!r}"
+    return Run(folder, config, scores, facts, problem)
 
 
 def varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
@@ -131,22 +150,6 @@ def _lines(numbers: Mapping[str, float]) -> Iterator[dict[str, Any]]:
             metric, _, part = key.partition("/")
             beside = {name: numbers.get(f"{name}/{key}", np.nan) for name in ("chance", "untrained")}
             yield {"metric": metric, "part": part, "value": value, **beside}
-
-
-def _read(folder: Path) -> Run:
-    config, config_problem = _parsed(folder / "config.yaml", lambda text: yaml.load(text, Loader=Loader))
-    scores, problem = _parsed(folder / "scores.json", json.loads)
-    facts, _ = _parsed(folder / "run.json", json.loads)
-    if not (folder / "scores.json").exists():
-        problem = _unfinished(folder)
-    elif config_problem and not problem:
-        problem = config_problem
-    if config and not config_problem:
-        try:
-            config = plain(OmegaConf.create({key: value for key, value in config.items() if key != "hydra"}))
-        except Exception as error:  # whatever somebody wrote into it
-            problem = problem or f"config.yaml cannot be read: {error}"
-    return Run(folder, config, scores, facts, problem)
 
 
 def _parsed(path: Path, parse: Any) -> tuple[dict[str, Any], str]:

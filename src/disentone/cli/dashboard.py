@@ -1,0 +1,28 @@
+"""disentone-dashboard: a ready workspace for a project at Weights & Biases."""
+
+import argparse
+import sys
+
+from disentone import errors
+from disentone.loggers import has_key
+
+
+def main() -> None:
+    """Build the workspace and save it at Weights & Biases; prints its address."""
+    parser = argparse.ArgumentParser(prog="disentone-dashboard", description=__doc__)
+    parser.add_argument("entity", help="user or team that owns the project")
+    parser.add_argument("--project", default="disentone", help="as in logger.wandb.project (default disentone)")
+    parser.add_argument("--name", default="disentone", help="of the workspace (default disentone)")
+    options = parser.parse_args()
+    with errors.readable(sys.argv[1:]):
+        if not has_key():
+            raise ValueError("a workspace lives at Weights & Biases, which needs a key; `wandb login` stores one")
+        try:
+            from disentone.report.dashboard import workspace
+        except ModuleNotFoundError as error:
+            raise ValueError("the dashboard needs one package more: pip install 'disentone[dashboard]'") from error
+        print(workspace(options.entity, options.project, options.name).save().url)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A Weights & Biases workspace that shows a project's sweeps: built from the names under which runs log."""
+
+from collections.abc import Sequence
+
+from wandb_workspaces import workspaces as ws
+from wandb_workspaces.reports.v2 import interface as wr
+
+BETA = "objective.beta"
+LOSSES = ("validation/elbo", "validation/reconstruction", "validation/kl", "train/loss")
+SCORES = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "active_units")
+PICTURES = ("reconstructions", "traversals")
+MATRICES = ("mi_matrix", "dci_importance")
+SOUNDS = ("sounds/reconstruction_0", *(f"sounds/traversal_z{latent}" for latent in range(10)))
+
+
+def workspace(entity: str, project: str, name: str = "disentone") -> ws.Workspace:
+    """The dashboard: curves, scores against beta, what models make and sound like, the sweep's answer.
+
+    Runs are grouped by beta, so that a line is the mean over seeds and its band their range.
+
+    Args:
+        entity: user or team that owns the project.
+        project: as in ``logger.wandb.project``.
+        name: of the workspace.
+
+    """
+    pictures: list[wr.PanelTypes] = [wr.MediaBrowser(media_keys=[key]) for key in PICTURES]
+    sounds = wr.MediaBrowser(media_keys=list(SOUNDS), num_columns=3)
+    matrices = wr.MediaBrowser(media_keys=list(MATRICES))
+    answer = wr.MediaBrowser(media_keys=["scores_against_beta"])
+    scores: list[wr.PanelTypes] = [*map(_curve, SCORES), *map(_against_beta, SCORES)]
+    trade_off = wr.ScatterPlot(
+        title="reconstruction against MIG",
+        x=wr.SummaryMetric("validation/reconstruction"),
+        y=wr.SummaryMetric("mig"),
+        z=wr.Config(BETA),
+    )
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=name,
+        sections=[
+            _section("Scores and beta", [*scores, trade_off]),
+            _section("Training", [*map(_curve, LOSSES)]),
+            _section("What the models make", pictures),
+            _section("What the latents sound like", [sounds]),
+            _section("Which latent holds which factor", [matrices, _table("scores_by_factor")]),
+            _section("The sweep's answer", [answer, _table("results")]),
+            _section("What differs between runs", [wr.RunComparer(diff_only="split")]),
+        ],
+        runset_settings=ws.RunsetSettings(
+            groupby=[ws.Config(BETA)],
+            pinned_columns=[f"config:{BETA}.value", "summary:mig", "summary:dci_disentanglement"],
+        ),
+    )
+
+
+def _section(name: str, panels: Sequence[wr.PanelTypes]) -> ws.Section:
+    return ws.Section(name=name, panels=list(panels), is_open=True)
+
+
+def _curve(key: str) -> wr.LinePlot:
+    return wr.LinePlot(title=key, x="trainer/global_step", y=[key], groupby_aggfunc="mean", groupby_rangefunc="minmax")
+
+
+def _against_beta(key: str) -> wr.ScatterPlot:
+    return wr.ScatterPlot(title=f"{key} against beta", x=wr.Config(BETA), y=wr.SummaryMetric(key), log_x=True)
+
+
+def _table(key: str) -> wr.WeavePanelSummaryTable:
+    return wr.WeavePanelSummaryTable(table_name=key)
