@@ -54,7 +54,7 @@ def test_the_page_answers_with_its_own_numbers_and_needs_nothing_else(copies: Co
         "6 finished, 2 seeds", "1, 4, 16", "settings differ from the defaults", "trainer.max_steps", "Pareto front",
         "UDR spearman", "rank agreement", "mutual information (nats)", "importance for prediction",
         "what each latent carries", "codes by f0", "purity", "the best setting's median run", "the smallest beta's",
-        "torch 2.", "bars: range of the runs (fewer than 6)",
+        "torch 2.", "validation ELBO over steps", "bars: range of the runs (fewer than 6)",
     ):  # fmt: skip
         assert part in page.text or part in (sweep / "report.html").read_text(), part
     assert (sweep / "report.html").stat().st_size < 15e6

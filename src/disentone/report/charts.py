@@ -1,5 +1,6 @@
 """Tables to charts that carry their own data: plotly figures with the numbers beside them as a table."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from disentone.report.statistics import pareto_front, rank_agreement, summary
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
 GREY = "#8a8a8a"
 POINTS = 1_500
+WIDE_FROM = 8
 ACRONYMS = {"mig", "dci", "dcimig", "jemmig", "sap", "irs", "med", "kl", "udr", "tc", "elbo", "vae", "es"}
 
 
@@ -23,12 +25,13 @@ class Chart(NamedTuple):
     figure: go.Figure
     table: pd.DataFrame
     note: str = ""
+    wide: bool = False
 
 
 def metric(runs: pd.DataFrame, key: str) -> Chart:
     """A score against beta (or, where beta does not vary, by setting): runs, medians, intervals, chance, untrained."""
     figure, lines = _empty(key), []
-    x, label = _axis(runs)
+    x = axis(runs)
     for number, (setting, part) in enumerate(runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]):
         colour, name = COLOURS[number % len(COLOURS)], ", ".join(filter(None, (str(setting), "median")))
         marker = {"color": colour, "symbol": SYMBOLS[number % len(SYMBOLS)], "opacity": 0.55, "size": 7}
@@ -57,7 +60,7 @@ def metric(runs: pd.DataFrame, key: str) -> Chart:
             line={"color": colour},
             name=name,
         )
-        lines += [{"setting": setting, label: value, **found._asdict()} for value, found in medians]
+        lines += [{"setting": setting, x: value, **found._asdict()} for value, found in medians]
     for beside, dash in (("chance", "dot"), ("untrained", "dash")):
         if f"{beside}/{key}" in runs:
             level = runs.groupby(x, sort=x == "beta")[f"{beside}/{key}"].median()
@@ -69,7 +72,7 @@ def metric(runs: pd.DataFrame, key: str) -> Chart:
                 name=beside,
                 hoverinfo="y+name",
             )
-            lines += [{"setting": beside, label: value, "median": median} for value, median in level.items()]
+            lines += [{"setting": beside, x: value, "median": median} for value, median in level.items()]
     _betas(figure, runs, x)
     counts = [line["runs"] for line in lines if "runs" in line]
     note = "bars: range of the runs (fewer than 6)"
@@ -84,7 +87,7 @@ def metric(runs: pd.DataFrame, key: str) -> Chart:
 def by_part(runs: pd.DataFrame, key: str, parts: Sequence[str]) -> Chart:
     """Medians of one score for each factor."""
     figure, lines = _empty(key), []
-    x, label = _axis(runs)
+    x = axis(runs)
     for number, part in enumerate(parts):
         for setting, group in runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]:
             found = [
@@ -97,10 +100,36 @@ def by_part(runs: pd.DataFrame, key: str, parts: Sequence[str]) -> Chart:
                 marker={"color": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
                 name=f"{part} {setting}".strip(),
             )
-            lines += [{"part": part, "setting": setting, label: v, **entry._asdict()} for v, entry in found]
+            lines += [{"part": part, "setting": setting, x: v, **entry._asdict()} for v, entry in found]
     _betas(figure, runs, x)
     table = pd.DataFrame(lines).drop(columns="is_interval", errors="ignore")
     return Chart(f"{title(key)} by factor", figure, table, "medians over runs")
+
+
+def curves(runs: pd.DataFrame, key: str) -> Chart:
+    """A term over steps, a line for every run, coloured by setting.
+
+    Args:
+        runs: one row per logged value, with the columns run, label (of the setting), step and value.
+        key: what the values are.
+
+    """
+    figure = _empty(key)
+    for number, (label, group) in enumerate(runs.groupby("label", sort=False)):
+        for seed, (_, run) in enumerate(group.groupby("run", sort=False)):
+            figure.add_scatter(
+                x=run["step"],
+                y=run["value"],
+                mode="lines+markers",
+                line={"color": COLOURS[number % len(COLOURS)], "width": 1.5},
+                marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 5},
+                name=str(label),
+                legendgroup=str(label),
+                showlegend=seed == 0,
+            )
+    figure.update_xaxes(title="step")
+    table = runs.groupby(["label", "step"], sort=False)["value"].median().reset_index()
+    return Chart(f"{title(key)} over steps", figure, table, "a line is a run; table: medians over runs")
 
 
 def trade_off(runs: pd.DataFrame, gain: str) -> Chart:
@@ -129,7 +158,8 @@ def agreement(scores: pd.DataFrame, name: str, note: str) -> Chart:
     """Spearman's correlation of every pair of columns."""
     matrix = rank_agreement(scores)
     names = [title(str(name)) for name in matrix]
-    return Chart(name, _heat(matrix.to_numpy(), names, names, -1, 1, "RdBu"), matrix.reset_index(names=""), note)
+    figure = _heat(matrix.to_numpy(), names, names, -1, 1, "RdBu")
+    return Chart(name, figure, matrix.reset_index(names=""), note, wide=len(names) > WIDE_FROM)
 
 
 def heat_map(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str) -> Chart:
@@ -198,9 +228,9 @@ def _heat(
     return figure
 
 
-def _axis(runs: pd.DataFrame) -> tuple[str, str]:
-    """What the charts are drawn against: beta, unless it stays the same."""
-    return ("beta", "beta") if runs["beta"].nunique() > 1 or runs["setting"].nunique() == 1 else ("setting", "setting")
+def axis(runs: pd.DataFrame) -> str:
+    """The column that charts are drawn against: beta, unless it stays the same and a setting does not."""
+    return "beta" if runs["beta"].nunique() > 1 or runs["setting"].nunique() == 1 else "setting"
 
 
 def _betas(figure: go.Figure, runs: pd.DataFrame, x: str) -> None:
@@ -215,7 +245,7 @@ def _betas(figure: go.Figure, runs: pd.DataFrame, x: str) -> None:
 
 def title(key: str) -> str:
     """A score's key as a person writes it."""
-    return " ".join(word.upper() if word in ACRONYMS else word for word in key.split("_"))
+    return " ".join(word.upper() if word in ACRONYMS else word for word in re.split("[_/]", key))
 
 
 def main_keys(runs: pd.DataFrame) -> Iterator[str]:

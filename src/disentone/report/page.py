@@ -21,13 +21,14 @@ from disentone.files import write_atomically
 from disentone.metrics.udr import udr
 from disentone.report import charts
 from disentone.report.charts import Chart
-from disentone.report.runs import Run, long_table, read_runs, settings, table
+from disentone.report.runs import Run, logged, long_table, read_runs, settings, table
 from disentone.report.statistics import VERDICTS, summary, verdicts
 
 HEADLINES = ("mig", "linear_probe", "dci_disentanglement")
 MAIN = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "reconstruction", "kl")
 SEEDS_OF_UDR = 10
 MOST_RUNS_LISTED = 50
+MOST_CURVES = 60
 HARDWARE = ("gpu", "processor", "cores", "system")
 
 
@@ -121,7 +122,8 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str,
     }
     udrs = _udr(results, root)
     sections = [
-        ("Scores against beta", [charts.metric(results, key) for key in MAIN if key in results]),
+        (f"Scores by {charts.axis(results)}", [charts.metric(results, key) for key in MAIN if key in results]),
+        ("Training", _curves(results, root)),
         ("By factor", [charts.by_part(results, key, found) for key, found in parts.items() if len(found) > 1]),
     ]
     if gain and "reconstruction" in results:
@@ -142,6 +144,16 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str,
         "runs": results[[name for name in ("run", "beta", "seed", *MAIN, "active_units") if name in results]],
         "most": MOST_RUNS_LISTED,
     }
+
+
+def _curves(results: pd.DataFrame, root: Path) -> list[Chart]:
+    """The held-out ELBO over steps, of the first runs only: more would be a thicket."""
+    parts = []
+    for row in results.head(MOST_CURVES).to_dict("records"):
+        label = ", ".join(filter(None, [str(row["setting"]), "" if pd.isna(row["beta"]) else f"beta {row['beta']:g}"]))
+        parts.append(logged(root / row["run"], "validation/elbo").assign(run=row["run"], label=label))
+    found = pd.concat(parts)
+    return [charts.curves(found, "validation/elbo")] if len(found) else []
 
 
 def _factors(runs: Sequence[Run]) -> list[str]:
@@ -239,13 +251,15 @@ def _look_at(why: str, run: Run) -> Picked:
         [{"latent": z, **{key: run.numbers.get(f"traversal_{key}/{z[1:]}") for key in judged}} for z in names if judged]
     )
     sounds = _sounds(run.folder / "sounds")
-    return Picked(why, run, found, walks, _pictures(run.folder / "figures"), sounds)
+    # What is there to be heard has its picture beside it.
+    kinds = (*(() if sounds else ("reconstructions", "traversals")), "samples", "latent_map")
+    return Picked(why, run, found, walks, _pictures(run.folder / "figures", kinds), sounds)
 
 
-def _pictures(folder: Path) -> list[tuple[str, str]]:
+def _pictures(folder: Path, kinds: Sequence[str]) -> list[tuple[str, str]]:
     """The last picture of each kind, with its name; those that cannot be read are left out."""
     found = []
-    for name in ("reconstructions", "traversals", "samples", "latent_map"):
+    for name in kinds:
         path = max(folder.glob(f"{name}_[0-9]*.png"), default=None)
         with suppress(OSError):
             found += [(name.replace("_", " "), _picture(path))] if path else []
@@ -274,6 +288,7 @@ def _sounds(folder: Path) -> list[dict[str, Any]]:
         return [
             {
                 "title": entry["title"],
+                "width": "strips" if len(entry["audio"]) == 1 else "pairs",  # a traversal is long and low
                 "picture": _picture(folder / entry["picture"]),
                 "audio": {label: _mp3(folder / file) for label, file in entry["audio"].items()},
             }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,6 +78,18 @@ def read_run(folder: Path) -> Run:
     if not isinstance(config.get("objective", {}), dict):
         config, problem = {}, problem or f"config.yaml is damaged: objective is {config['objective']!r}"
     return Run(folder, config, scores, facts, problem)
+
+
+def logged(folder: Path, key: str) -> pd.DataFrame:
+    """A term as a run logged it: the columns step and value, over all its restarts; empty where it never did."""
+    parts = []
+    for path in sorted(folder.glob("metrics/*/metrics.csv")):
+        with suppress(ValueError, OSError):  # not logged yet, or cut off
+            part = pd.read_csv(path, usecols=["step", key]).rename(columns={key: "value"})
+            parts.append(part.dropna())
+    if not parts:
+        return pd.DataFrame(columns=["step", "value"])
+    return pd.concat(parts).drop_duplicates("step", keep="last").sort_values("step")
 
 
 def varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
