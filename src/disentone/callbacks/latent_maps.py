@@ -67,7 +67,11 @@ class LatentMaps(pl.Callback):
         paths = sorted(self.folder.glob("latent_map_*.png"))
         if not trainer.is_global_zero or not paths:
             return
-        frames = [Pillow.open(path).convert("RGB").quantize(128) for path in paths]
+        # One palette, so that a digit keeps its colour.
+        palette = Pillow.open(paths[-1]).convert("RGB").quantize()
+        frames = [
+            Pillow.open(path).convert("RGB").quantize(palette=palette, dither=Pillow.Dither.NONE) for path in paths
+        ]
         milliseconds = [int(1000 * self.seconds)] * len(frames)
         milliseconds[-1] *= 4  # the end is what one looks at
         animation = self.folder / "latent_map.gif"
