@@ -290,9 +290,9 @@ class StackedSystem(pl.LightningModule):
         noise = self._noise(len(batches[0].image), step)
         try:
             return vmap(terms)(stacks, self.varying, image, positions, noise)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
-            if not {"vmap", "Batching"} & set(str(error).replace(":", " ").split()):
-                raise
             reason = str(error).strip().splitlines()[0]
             raise ValueError(
                 f"network or objective cannot be computed for all runs at once ({reason}); "
