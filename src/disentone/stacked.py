@@ -112,7 +112,9 @@ def fit(members: Sequence[Member], make_trainer: Callable[..., pl.Trainer], vect
     """
     first = members[0].trainer
     system = StackedSystem(members, vectorised)
-    trainer = make_trainer(logger=False, enable_checkpointing=False, limit_val_batches=int(first.limit_val_batches > 0))
+    # Loggers, checkpoints and the check before training are each member's.
+    own = {"logger": False, "enable_checkpointing": False, "num_sanity_val_steps": 0}
+    trainer = make_trainer(limit_val_batches=int(first.limit_val_batches > 0), **own)
     check_trainer(trainer)
     if first.global_step > 0:
         trainer.fit_loop.load_state_dict(first.fit_loop.state_dict())
@@ -207,7 +209,8 @@ class StackedSystem(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the step's terms to the members' loggers, and let their checkpoints be written."""
-        if self.unlogged is not None:
+        # Of several batches that make one step, the last is logged.
+        if self.unlogged is not None and self.unlogged[0] < self.global_step:
             self._log(*self.unlogged)
             self.unlogged = None
         for member in self.alive:
