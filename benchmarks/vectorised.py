@@ -1,7 +1,8 @@
 """Runs trained as one beside the same runs one after the other: python -m benchmarks.vectorised.
 
-Training steps alone (no validation), interleaved repeats, medians; whole sweeps by the command, with all that a run
-leaves behind; peak memory by the number of members. On a GPU the member counts go up to 30.
+Training steps alone (no validation), interleaved repeats, medians of wall and processor time, the latter for machines
+that others use too; whole sweeps by the command, with all that a run leaves behind; peak memory by the number of
+members. On a GPU the member counts go up to 30.
 """
 
 import argparse
@@ -38,8 +39,8 @@ CACHE = Path(tempfile.gettempdir()) / "disentone_benchmark_cache"
 SIZES = {"toy": (*TOY, "data.mode=on_the_fly"), "quickstart": (f"data.cache_dir={CACHE}",)}
 STEPS = {"toy": 100, "quickstart": 60}
 BETAS, SEEDS = (1.0, 4.0, 16.0), (0, 1)
-POINTS = [(beta, seed) for beta in BETAS for seed in SEEDS]
 REPEATS = 3
+Spent = tuple[float, float]
 
 
 def parts(size: str, beta: float, seed: int) -> tuple[System, FactorData]:
@@ -58,42 +59,42 @@ def make_trainer(steps: int, **settings: object) -> pl.Trainer:
     return pl.Trainer(devices=1, max_steps=steps, enable_model_summary=False, **{**quiet, **settings})
 
 
-def one_after_the_other(size: str, steps: int, points: Sequence[tuple[float, int]]) -> float:
-    """Seconds of training."""
-    spent = 0.0
+def seconds(function: Callable[[], object]) -> Spent:
+    begun = time.perf_counter(), sum(os.times()[:4])
+    function()
+    return time.perf_counter() - begun[0], sum(os.times()[:4]) - begun[1]
+
+
+def one_after_the_other(size: str, steps: int, points: Sequence[tuple[float, int]]) -> Spent:
+    """Of training alone."""
+    spent = []
     for beta, seed in points:
         system, data = parts(size, beta, seed)
-        trainer = make_trainer(steps)
         make_trainer(0).fit(system, data)
-        begun = time.perf_counter()
-        trainer.fit(system, data)
-        spent += time.perf_counter() - begun
-    return spent
+        spent.append(seconds(partial(make_trainer(steps).fit, system, data)))
+    return sum(wall for wall, _ in spent), sum(processor for _, processor in spent)
 
 
-def together(size: str, steps: int, points: Sequence[tuple[float, int]], vectorised: bool) -> float:
-    """Seconds of training."""
+def together(size: str, steps: int, points: Sequence[tuple[float, int]], vectorised: bool) -> Spent:
+    """Of training alone."""
     members = []
     for beta, seed in points:
         system, data = parts(size, beta, seed)
         trainer = make_trainer(0)
         trainer.fit(system, data)
         members.append(Member(system, data, trainer))
-    begun = time.perf_counter()
-    stacked.fit(members, partial(make_trainer, steps), vectorised)
-    spent = time.perf_counter() - begun
+    spent = seconds(partial(stacked.fit, members, partial(make_trainer, steps), vectorised))
     assert not any(member.error for member in members)
     return spent
 
 
-def whole_sweep(launcher: str) -> float:
-    """Seconds of the command, six toy runs with their scores, pictures and sounds."""
+def whole_sweep(launcher: str) -> Spent:
+    """Of the command, six toy runs with their scores, pictures and sounds."""
     command = [sys.executable, "-m", "disentone.cli.train", "-m", "experiment=quickstart", *TOY, "logger=csv"]
     command += ["trainer.max_steps=100", "trainer.val_check_interval=50", "objective.beta=1,4,16", "seed=0,1"]
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        subprocess.run([*command, f"hydra/launcher={launcher}"], cwd=folder, check=True, capture_output=True)
-        return time.perf_counter() - begun
+        command.append(f"hydra/launcher={launcher}")
+        return seconds(partial(subprocess.run, command, cwd=folder, check=True, capture_output=True))
 
 
 def peak_memory(count: int) -> float:
@@ -102,14 +103,18 @@ def peak_memory(count: int) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
-def medians(functions: dict[str, Callable[[], float]], repeats: int) -> dict[str, float]:
+def medians(functions: dict[str, Callable[[], Spent]], repeats: int) -> dict[str, float]:
     """Median of each, taken in turns."""
-    spent: dict[str, list[float]] = {name: [] for name in functions}
+    spent: dict[str, list[Spent]] = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
             spent[name].append(function())
-            print(f"{name} {spent[name][-1]:.2f}", flush=True)
-    return {name: statistics.median(times) for name, times in spent.items()}
+            print(f"{name}: wall {spent[name][-1][0]:.1f} s, processor {spent[name][-1][1]:.1f} s", flush=True)
+    return {
+        f"{name}, {clock} s": round(statistics.median(times[place] for times in each), 2)
+        for name, each in spent.items()
+        for place, clock in enumerate(("wall", "processor"))
+    }
 
 
 def main() -> None:
@@ -126,17 +131,17 @@ def main() -> None:
         one_after_the_other(size, 2, [(1.0, seed) for seed in SEEDS])  # renders what is cached
         for count in counts:
             points = [(beta, seed) for beta in BETAS for seed in range(count // len(BETAS))]
-            versions: dict[str, Callable[[], float]] = {
+            versions: dict[str, Callable[[], Spent]] = {
                 "one after the other": partial(one_after_the_other, size, STEPS[size], points),
                 "one by one in a step": partial(together, size, STEPS[size], points, False),
                 "vmap": partial(together, size, STEPS[size], points, True),
             }
-            results[f"{size}, {count} runs, {STEPS[size]} steps, s"] = medians(versions, REPEATS)
+            results[f"{size}, {count} runs, {STEPS[size]} steps"] = medians(versions, REPEATS)
     sweeps = {
         "one after the other": partial(whole_sweep, "basic"),
         "vectorised": partial(whole_sweep, "vectorised"),
     }
-    results["toy sweep of 6 runs by the command, 100 steps, s"] = medians(sweeps, 2)
+    results["toy sweep of 6 runs by the command, 100 steps"] = medians(sweeps, 2)
     results["peak memory, quickstart, MB"] = {f"{count} members": peak_memory(count) for count in (1, 2, 4, 8)}
     report(results, load)
 
@@ -153,7 +158,7 @@ def report(results: dict[str, dict[str, float]], load: float) -> None:
         table.add_column(heading)
     for name, row in results.items():
         for how, figure in row.items():
-            table.add_row(name, how, f"{figure:.3g}")
+            table.add_row(name, how, f"{figure:.4g}")
     Console(width=110).print(table)
     facts = {
         "date": datetime.now(UTC).date().isoformat(),
