@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 
 import pytorch_lightning as pl
 import wandb as wb
-from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers import Logger, WandbLogger
 from wandb.errors import AuthenticationError
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
@@ -161,10 +161,13 @@ def log_beside(
 
 
 def _quiet() -> wb.Settings:
-    return wb.Settings(silent=True, console="off", init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", 30)))
+    # Each of our runs is its own, also where several are open in one process.
+    timeout = float(os.environ.get("WANDB_INIT_TIMEOUT", 30))
+    return wb.Settings(silent=True, console="off", init_timeout=timeout, reinit="create_new")
 
 
-def finish(failed: bool) -> None:
-    """Close the run of this job, so that the next job of a multirun gets its own."""
-    if wb.run is not None:
-        wb.finish(exit_code=int(failed))
+def finish(run_loggers: Sequence[Logger], failed: bool) -> None:
+    """Close the W&B run of each logger that has one."""
+    for logger in run_loggers:
+        if isinstance(logger, WandbLogger) and logger._experiment is not None:
+            logger.experiment.finish(exit_code=int(failed))

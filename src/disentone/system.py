@@ -1,7 +1,6 @@
 """The LightningModule: step, log, optimiser."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 import pytorch_lightning as pl
 import torch
@@ -64,17 +63,16 @@ class System(pl.LightningModule):
         return self.optimizer(self.parameters())
 
     def _seed_draws(self, step: int) -> None:
-        torch.manual_seed(int(hashing.bits(self.seed, torch.tensor(step), torch.tensor(self.global_rank))))
+        seed_draws(self.seed, step, self.global_rank)
 
     def _step(self, stage: str, batch: Batch) -> Scalar:
         terms = self.objective(self.vae, batch, self.global_step)
         # Terms of a step that no logger writes would only cost time.
         if stage == "train" and not self._is_logged_step():
             return terms["loss"]
-        scalars = {f"{stage}/{name}": term for name, term in self._scalars(terms)}
         # batch_size weighs the mean over an epoch: its last batch may be smaller.
         self.log_dict(
-            scalars,
+            {f"{stage}/{name}": term for name, term in scalars(self.vae, terms)},
             batch_size=len(batch.image),
             on_step=stage == "train",
             on_epoch=stage != "train",
@@ -86,11 +84,18 @@ class System(pl.LightningModule):
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.global_step + 1) % every == 0
 
-    def _scalars(self, terms: Terms) -> Iterable[tuple[str, Any]]:
-        for name, term in terms.items():
-            if term.ndim == 0:
-                yield name, term
-            else:
-                yield from ((f"{name}/{i}", entry) for i, entry in enumerate(term))
-        if self.vae.likelihood.scale is not None:
-            yield "likelihood_scale", self.vae.likelihood.scale.detach()
+
+def seed_draws(seed: int, step: int, rank: int = 0) -> None:
+    """Make torch's next draws a function of seed, step and rank."""
+    torch.manual_seed(int(hashing.bits(seed, torch.tensor(step), torch.tensor(rank))))
+
+
+def scalars(vae: VAE, terms: Terms) -> Iterator[tuple[str, Scalar]]:
+    """An objective's terms as they are logged: one number a name, the likelihood's width among them."""
+    for name, term in terms.items():
+        if term.ndim == 0:
+            yield name, term
+        else:
+            yield from ((f"{name}/{i}", entry) for i, entry in enumerate(term))
+    if vae.likelihood.scale is not None:
+        yield "likelihood_scale", vae.likelihood.scale.detach()

@@ -6,8 +6,10 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hydra
 import pytorch_lightning as pl
@@ -19,10 +21,23 @@ from omegaconf import DictConfig, OmegaConf
 
 from disentone import checkpoints, config, errors, loggers
 from disentone.cli import arguments
+from disentone.data import FactorData
 from disentone.files import remove_temporary, write_atomically
 from disentone.provenance import provenance
 from disentone.report.results import SweepResults, finish_sweep
 from disentone.system import System
+
+
+class Run(NamedTuple):
+    """The built parts of one run."""
+
+    folder: Path
+    config: dict[str, Any]
+    system: System
+    data: FactorData
+    trainer: pl.Trainer
+    facts: dict[str, Any]
+    begun: float
 
 
 def train(cfg: DictConfig) -> None:
@@ -35,19 +50,39 @@ def train(cfg: DictConfig) -> None:
 
     """
     config.check(cfg)
-    run_dir = Path(cfg.run_dir)
     try:
         # Released when the process ends, however it ends.
-        with FileLock(run_dir / ".lock", timeout=0):
-            _train(cfg, run_dir)
+        with lock(Path(cfg.run_dir)):
+            if (run := build(cfg)) is not None:
+                with closing_loggers(run):
+                    fit(run)
+                    score(run)
     except Timeout:
-        print(f"{run_dir} is being trained by another process, which it is left to")
+        leave_to_other_process(cfg)
 
 
-def _train(cfg: DictConfig, run_dir: Path) -> None:
+def lock(run_dir: Path) -> FileLock:
+    """What keeps other processes from a run folder while it is trained."""
+    return FileLock(run_dir / ".lock", timeout=0)
+
+
+def leave_to_other_process(cfg: DictConfig) -> None:
+    """Say why nothing is done."""
+    print(f"{cfg.run_dir} is being trained by another process, which it is left to")
+
+
+def build(cfg: DictConfig, **trainer_settings: Any) -> Run | None:
+    """The parts of a run, its config kept in its folder; None for a run that is finished.
+
+    Args:
+        cfg: the composed config.
+        trainer_settings: instead of those of ``cfg.trainer``.
+
+    """
+    run_dir = Path(cfg.run_dir)
     if config.is_same_run(cfg, run_dir) and (run_dir / "scores.json").exists():
         print(f"{run_dir} is finished; nothing to do")
-        return
+        return None
     begun = time.monotonic()
     _set_old_error_aside(run_dir)
     kept, resolved = config.to_yaml(cfg), config.plain(cfg, resolve=True)  # instantiate resolves cfg in place
@@ -61,26 +96,45 @@ def _train(cfg: DictConfig, run_dir: Path) -> None:
     system.configure_optimizers()  # a setting that the optimiser refuses should stop the run here
     callbacks = [instantiate(node, _convert_="all") for node in (*cfg.callbacks.values(), cfg.metrics)]
     run_loggers = [instantiate(logger) for logger in cfg.logger.values()]
-    io = checkpoints.AtomicCheckpointIO()
-    trainer = instantiate(cfg.trainer, _convert_="all")(callbacks=callbacks, logger=run_loggers, plugins=[io])
-    checkpoint = checkpoints.newest(run_dir / "checkpoints")
-
+    parts = {"callbacks": callbacks, "logger": run_loggers, "plugins": [checkpoints.AtomicCheckpointIO()]}
+    trainer = instantiate(cfg.trainer, _convert_="all")(**parts, **trainer_settings)
     write_atomically(run_dir / "config.yaml", kept)
-    facts = provenance()
-    finished = False
-    try:
-        for logger in run_loggers:
-            logger.log_hyperparams({**resolved, "provenance": facts})
-        trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
-        trainer.save_checkpoint(run_dir / "checkpoints" / checkpoints.LAST)
-        trainer.test(system, data, verbose=False)
-        finished = True
-    finally:
-        loggers.finish(failed=not finished)
-    if not (run_dir / "scores.json").exists():
+    return Run(run_dir, resolved, system, data, trainer, provenance(), begun)
+
+
+def fit(run: Run) -> None:
+    """Train from the newest checkpoint, or from the beginning."""
+    for logger in run.trainer.loggers:
+        logger.log_hyperparams({**run.config, "provenance": run.facts})
+    checkpoint = checkpoints.newest(run.folder / "checkpoints")
+    run.trainer.fit(run.system, run.data, ckpt_path=checkpoint, weights_only=True)
+
+
+def score(run: Run) -> None:
+    """Test the trained run, and write what says that it is finished.
+
+    Raises:
+        ValueError: if nothing was scored.
+
+    """
+    run.trainer.save_checkpoint(run.folder / "checkpoints" / checkpoints.LAST)
+    run.trainer.test(run.system, run.data, verbose=False)
+    if not (run.folder / "scores.json").exists():
         raise ValueError("the run was not scored; trainer.limit_test_batches must leave something to test")
-    remove_temporary(run_dir)
-    write_atomically(run_dir / "run.json", json.dumps({**facts, "seconds": time.monotonic() - begun}, indent=2))
+    remove_temporary(run.folder)
+    seconds = time.monotonic() - run.begun
+    write_atomically(run.folder / "run.json", json.dumps({**run.facts, "seconds": seconds}, indent=2))
+
+
+@contextmanager
+def closing_loggers(run: Run) -> Iterator[None]:
+    """End a run's loggers, as failed where it raised."""
+    try:
+        yield
+    except BaseException:
+        loggers.finish(run.trainer.loggers, failed=True)
+        raise
+    loggers.finish(run.trainer.loggers, failed=False)
 
 
 def gpu_of_job(devices: Any) -> list[int] | None:
@@ -103,7 +157,14 @@ OmegaConf.register_new_resolver("folder_name", arguments.folder_name, replace=Tr
 
 @hydra.main(config_path=str(config.config_dir()), config_name="train", version_base="1.3")
 def run(cfg: DictConfig) -> None:
-    """One job of Hydra's: a failed one says why in its own folder, too."""
+    """One job of Hydra's."""
+    with reported(cfg):
+        train(cfg)
+
+
+@contextmanager
+def reported(cfg: DictConfig) -> Iterator[None]:
+    """A job without Lightning's chatter; a failed one says why in its own folder, too."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Positions are a few bytes a row; a worker process would only add its own cost.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -114,7 +175,7 @@ def run(cfg: DictConfig) -> None:
     # Lightning 2.6 with torch 2.11.
     warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
     try:
-        train(cfg)
+        yield
     except Exception as error:
         # Its last line is what the sweep's summary says of the run.
         reason = " ".join(errors.message(error).split())

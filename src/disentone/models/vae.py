@@ -50,7 +50,11 @@ class VAE(nn.Module):
 
     def sample(self, posterior: Posterior) -> Codes:
         """One reparameterised draw from each posterior."""
-        return posterior.mean + torch.exp(0.5 * posterior.logvar) * torch.randn_like(posterior.mean)
+        return posterior.mean + torch.exp(0.5 * posterior.logvar) * self.noise(posterior.mean)
+
+    def noise(self, like: Codes) -> Codes:
+        """A standard normal draw for every code; apart, since vectorised training draws it beforehand."""
+        return torch.randn_like(like)
 
     def decode(self, codes: Codes) -> Image:
         """The expected image of each code."""

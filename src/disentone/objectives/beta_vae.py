@@ -41,7 +41,7 @@ class BetaVAE(Objective):
             "kl": kl.detach(),
             "kl_per_latent": divergence.detach(),
             "elbo": -(reconstruction + kl).detach(),
-            "beta": torch.tensor(beta),
+            "beta": torch.as_tensor(beta),
             # Beta per pixel and latent (Higgins et al. 2017, section 4.2), for comparison across image sizes.
-            "normalised_beta": torch.tensor(beta * vae.latents / math.prod(vae.shape)),
+            "normalised_beta": torch.as_tensor(beta * vae.latents / math.prod(vae.shape)),
         }

@@ -1,0 +1,176 @@
+"""Runs trained as one beside the same runs one after the other: python -m benchmarks.vectorised.
+
+Training steps alone (no validation), interleaved repeats, medians of wall and processor time, the latter for machines
+that others use too; whole sweeps by the command, with all that a run leaves behind; peak memory by the number of
+members. On a GPU the member counts go up to 30.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from rich.console import Console
+from rich.table import Table
+from tests.conftest import TOY
+
+from disentone import stacked
+from disentone.config import config_dir
+from disentone.data import FactorData
+from disentone.stacked import Member
+from disentone.system import System
+
+FOLDER = Path(__file__).parent / "results"
+CACHE = Path(tempfile.gettempdir()) / "disentone_benchmark_cache"
+SIZES = {"toy": (*TOY, "data.mode=on_the_fly"), "quickstart": (f"data.cache_dir={CACHE}",)}
+STEPS = {"toy": 100, "quickstart": 60}
+BETAS, SEEDS = (1.0, 4.0, 16.0), (0, 1)
+REPEATS = 3
+Spent = tuple[float, float]
+
+
+def parts(size: str, beta: float, seed: int) -> tuple[System, FactorData]:
+    """A run's network, objective and data, as the command builds them."""
+    overrides = ["experiment=quickstart", *SIZES[size], f"objective.beta={beta}", f"seed={seed}", "run_dir=."]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = compose("train", overrides)
+    pl.seed_everything(seed, verbose=False)
+    data = instantiate(cfg.data, _convert_="all")
+    vae = instantiate(cfg.model, _convert_="all")(data.shape)
+    return System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer), seed), data
+
+
+def make_trainer(steps: int, **settings: object) -> pl.Trainer:
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "limit_val_batches": 0}
+    return pl.Trainer(devices=1, max_steps=steps, enable_model_summary=False, **{**quiet, **settings})
+
+
+def seconds(function: Callable[[], object]) -> Spent:
+    begun = time.perf_counter(), sum(os.times()[:4])
+    function()
+    return time.perf_counter() - begun[0], sum(os.times()[:4]) - begun[1]
+
+
+def one_after_the_other(size: str, steps: int, points: Sequence[tuple[float, int]]) -> Spent:
+    """Of training alone."""
+    spent = []
+    for beta, seed in points:
+        system, data = parts(size, beta, seed)
+        make_trainer(0).fit(system, data)
+        spent.append(seconds(partial(make_trainer(steps).fit, system, data)))
+    return sum(wall for wall, _ in spent), sum(processor for _, processor in spent)
+
+
+def together(size: str, steps: int, points: Sequence[tuple[float, int]], vectorised: bool) -> Spent:
+    """Of training alone."""
+    members = []
+    for beta, seed in points:
+        system, data = parts(size, beta, seed)
+        trainer = make_trainer(0)
+        trainer.fit(system, data)
+        members.append(Member(system, data, trainer))
+    spent = seconds(partial(stacked.fit, members, partial(make_trainer, steps), vectorised))
+    assert not any(member.error for member in members)
+    return spent
+
+
+def whole_sweep(launcher: str) -> Spent:
+    """Of the command, six toy runs with their scores, pictures and sounds."""
+    command = [sys.executable, "-m", "disentone.cli.train", "-m", "experiment=quickstart", *TOY, "logger=csv"]
+    command += ["trainer.max_steps=100", "trainer.val_check_interval=50", "objective.beta=1,4,16", "seed=0,1"]
+    with tempfile.TemporaryDirectory() as folder:
+        command.append(f"hydra/launcher={launcher}")
+        return seconds(partial(subprocess.run, command, cwd=folder, check=True, capture_output=True))
+
+
+def peak_memory(count: int) -> float:
+    """MB that a process takes that trains so many quickstart runs as one."""
+    command = [sys.executable, "-m", "benchmarks.vectorised", "--members", str(count)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def medians(functions: dict[str, Callable[[], Spent]], repeats: int) -> dict[str, float]:
+    """Median of each, taken in turns."""
+    spent: dict[str, list[Spent]] = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            spent[name].append(function())
+            print(f"{name}: wall {spent[name][-1][0]:.1f} s, processor {spent[name][-1][1]:.1f} s", flush=True)
+    return {
+        f"{name}, {clock} s": round(statistics.median(times[place] for times in each), 2)
+        for name, each in spent.items()
+        for place, clock in enumerate(("wall", "processor"))
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, help="train so many quickstart runs as one and print the peak MB")
+    if members := parser.parse_args().members:
+        together("quickstart", 5, [(1.0, seed) for seed in range(members)], torch.cuda.is_available())
+        print(_peak())
+        return
+    load = os.getloadavg()[0]
+    counts = (6, 30) if torch.cuda.is_available() else (6,)
+    results: dict[str, dict[str, float]] = {}
+    for size in SIZES:
+        one_after_the_other(size, 2, [(1.0, seed) for seed in SEEDS])  # renders what is cached
+        for count in counts:
+            points = [(beta, seed) for beta in BETAS for seed in range(count // len(BETAS))]
+            versions: dict[str, Callable[[], Spent]] = {
+                "one after the other": partial(one_after_the_other, size, STEPS[size], points),
+                "one by one in a step": partial(together, size, STEPS[size], points, False),
+                "vmap": partial(together, size, STEPS[size], points, True),
+            }
+            results[f"{size}, {count} runs, {STEPS[size]} steps"] = medians(versions, REPEATS)
+    sweeps = {
+        "one after the other": partial(whole_sweep, "basic"),
+        "vectorised": partial(whole_sweep, "vectorised"),
+    }
+    results["toy sweep of 6 runs by the command, 100 steps"] = medians(sweeps, 2)
+    results["peak memory, quickstart, MB"] = {f"{count} members": peak_memory(count) for count in (1, 2, 4, 8)}
+    report(results, load)
+
+
+def _peak() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def report(results: dict[str, dict[str, float]], load: float) -> None:
+    table = Table(title="runs trained as one and one after the other")
+    for heading in ("", "how", "figure"):
+        table.add_column(heading)
+    for name, row in results.items():
+        for how, figure in row.items():
+            table.add_row(name, how, f"{figure:.4g}")
+    Console(width=110).print(table)
+    facts = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load at the start": load,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "lightning": pl.__version__},
+    }
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / "vectorised.json").write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
