@@ -52,7 +52,7 @@ def test_terms_are_logged_under_their_stage(small_data: SyntheticData) -> None:
 
 def test_an_epochs_mean_weighs_batches_by_their_size(small_data: SyntheticData) -> None:
     """Five validation rows in batches of four and one give the same mean as in one batch."""
-    system = make_system(small_data, sample=lambda posterior: posterior.mean)
+    system = make_system(small_data, sample=lambda posterior, share: posterior.mean)
     sounds = small_data.sounds(small_data.rows("validation"))
     batch = small_data.on_after_batch_transfer(sounds, 0)
     expected = system.objective(system.vae, batch, 0)["reconstruction"].item()

@@ -18,7 +18,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from disentone import checkpoints, config, errors, loggers
-from disentone.cli import arguments
+from disentone.cli import arguments, processes
+from disentone.data.factor_data import check_divides
 from disentone.files import remove_temporary, write_atomically
 from disentone.provenance import provenance
 from disentone.report.results import SweepResults, finish_sweep
@@ -28,28 +29,51 @@ from disentone.system import System
 def train(cfg: DictConfig) -> None:
     """Train and score what a config describes; everything it makes lies in ``cfg.run_dir``.
 
-    A run folder that was begun is continued from its newest checkpoint, one that is finished is left alone.
+    A run folder that was begun is continued from its newest checkpoint, one that is finished is left alone. Where
+    the trainer has several devices, each is a process of its own, and this one waits for them.
 
     Raises:
         ValueError: for a config that cannot be, or a folder that holds a run of another one.
+        ChildProcessError: for a process that failed.
 
     """
     config.check(cfg)
     run_dir = Path(cfg.run_dir)
+    if not processes.is_first():
+        _train(cfg, run_dir)
+        return
+    count = processes.to_start(config.plain(cfg, resolve=True)["trainer"])
+    check_divides(cfg.data.batch_size, count)
     try:
         # Released when the process ends, however it ends.
         with FileLock(run_dir / ".lock", timeout=0):
-            _train(cfg, run_dir)
-    except Timeout:
-        print(f"{run_dir} is being trained by another process, which it is left to")
+            if count == 1 or _is_finished(cfg, run_dir):
+                _train(cfg, run_dir)
+                return
+            _set_old_error_aside(run_dir)
+            write_atomically(run_dir / "config.yaml", config.to_yaml(cfg))
+        # The first of them takes the lock anew: it is held as long as that one lives.
+        processes.run(count, run_dir)
+    except Timeout as error:
+        taken = f"{run_dir} is being trained by another process, which it is left to"
+        if processes.are_several():
+            raise ValueError(taken) from error  # so that those beside this one end, too
+        print(taken)
+
+
+def _is_finished(cfg: DictConfig, run_dir: Path) -> bool:
+    return config.is_same_run(cfg, run_dir) and (run_dir / "scores.json").exists()
 
 
 def _train(cfg: DictConfig, run_dir: Path) -> None:
-    if config.is_same_run(cfg, run_dir) and (run_dir / "scores.json").exists():
-        print(f"{run_dir} is finished; nothing to do")
+    first = processes.is_first()
+    if _is_finished(cfg, run_dir):
+        if first:
+            print(f"{run_dir} is finished; nothing to do")
         return
     begun = time.monotonic()
-    _set_old_error_aside(run_dir)
+    if first:
+        _set_old_error_aside(run_dir)
     kept, resolved = config.to_yaml(cfg), config.plain(cfg, resolve=True)  # instantiate resolves cfg in place
     if devices := gpu_of_job(cfg.trainer.devices):
         cfg.trainer.devices = devices
@@ -60,12 +84,13 @@ def _train(cfg: DictConfig, run_dir: Path) -> None:
     system = System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer), cfg.seed)
     system.configure_optimizers()  # a setting that the optimiser refuses should stop the run here
     callbacks = [instantiate(node, _convert_="all") for node in (*cfg.callbacks.values(), cfg.metrics)]
-    run_loggers = [instantiate(logger) for logger in cfg.logger.values()]
+    run_loggers = [instantiate(logger) for logger in cfg.logger.values() if first]
     io = checkpoints.AtomicCheckpointIO()
     trainer = instantiate(cfg.trainer, _convert_="all")(callbacks=callbacks, logger=run_loggers, plugins=[io])
     checkpoint = checkpoints.newest(run_dir / "checkpoints")
 
-    write_atomically(run_dir / "config.yaml", kept)
+    if first:
+        write_atomically(run_dir / "config.yaml", kept)
     facts = provenance()
     finished = False
     try:
@@ -77,6 +102,8 @@ def _train(cfg: DictConfig, run_dir: Path) -> None:
         finished = True
     finally:
         loggers.finish(failed=not finished)
+    if not first:
+        return
     if not (run_dir / "scores.json").exists():
         raise ValueError("the run was not scored; trainer.limit_test_batches must leave something to test")
     remove_temporary(run_dir)
@@ -104,7 +131,8 @@ OmegaConf.register_new_resolver("folder_name", arguments.folder_name, replace=Tr
 @hydra.main(config_path=str(config.config_dir()), config_name="train", version_base="1.3")
 def run(cfg: DictConfig) -> None:
     """One job of Hydra's: a failed one says why in its own folder, too."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     # Positions are a few bytes a row; a worker process would only add its own cost.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     # The loader does resume, by the number of the step.
@@ -116,9 +144,12 @@ def run(cfg: DictConfig) -> None:
     try:
         train(cfg)
     except Exception as error:
-        # Its last line is what the sweep's summary says of the run.
-        reason = " ".join(errors.message(error).split())
-        write_atomically(Path(cfg.run_dir) / "error.txt", f"{traceback.format_exc()}\n{reason}\n")
+        path = Path(cfg.run_dir) / "error.txt"
+        # Of several processes the first that fails says why; the others fail because it is gone.
+        if not (path.exists() and (processes.are_several() or isinstance(error, ChildProcessError))):
+            # Its last line is what the sweep's summary says of the run.
+            reason = " ".join(errors.message(error).split())
+            write_atomically(path, f"{traceback.format_exc()}\n{reason}\n")
         raise
 
 

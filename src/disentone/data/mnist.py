@@ -16,10 +16,11 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from disentone.data.batches import Carried
 from disentone.data.factor_data import FactorData, Split, check_batch_size
 from disentone.factors import FactorSpace
 from disentone.hashing import Permutation
-from disentone.shapes import Batch, Image, Positions, Rows
+from disentone.shapes import Batch, Image, Positions, Rows, Share
 
 UNSIGNED_BYTE = 8
 SECONDS_TO_ANSWER = 30.0
@@ -32,7 +33,7 @@ class MNIST(FactorData):
         folder: where the IDX files lie (plain or .gz, here or in ``MNIST/raw``), or are downloaded to.
         split: ``full`` trains on the training file less a twelfth, which validates, and tests on the test file;
             ``t10k`` needs the test file alone: nine tenths of it train, the last tenth validates and tests.
-        batch_size: rows of a batch.
+        batch_size: rows of a batch, whichever number of processes share it.
         seed: of split and order.
         num_workers: of the loaders; digits are in memory, so 0 is fastest.
 
@@ -87,8 +88,8 @@ class MNIST(FactorData):
         """The digits' pictures, on the rows' device."""
         return self._pixels[rows.to(self._pixels.device)][:, None].to(rows.device).float() / 255
 
-    def dataset(self, split: Split) -> Dataset[Rows]:
-        """Row numbers, as they come."""
+    def dataset(self, split: Split) -> Dataset[tuple[Rows, Share | None]]:
+        """Row numbers and their share of the batch, as they come."""
         return _Rows()
 
     def setup(self, stage: str | None = None) -> None:
@@ -97,14 +98,16 @@ class MNIST(FactorData):
             device = self.trainer.strategy.root_device
             self._pixels, self._digits = self._pixels.to(device), self._digits.to(device)
 
-    def on_after_batch_transfer(self, batch: Rows, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: tuple[Rows, Share | None], dataloader_idx: int) -> Batch:
         """Row numbers become images and digits on the device."""
-        return Batch(self.images(batch), self.positions(batch))
+        rows, share = batch
+        return Batch(self.images(rows), self.positions(rows), share)
 
 
-class _Rows(Dataset[Rows]):
-    def __getitem__(self, batch: tuple[Rows, Rows]) -> Rows:
-        return batch[0]
+class _Rows(Dataset[tuple[Rows, Share | None]]):
+    def __getitem__(self, batch: Carried) -> tuple[Rows, Share | None]:
+        rows, _, share = batch
+        return rows, share
 
 
 def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:

@@ -9,13 +9,14 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from disentone.data.batches import Carried
 from disentone.data.cache import ImageCache, image_bytes
 from disentone.data.factor_data import SPLITS, FactorData, Split, check_batch_size
 from disentone.data.held_out import HeldOut
 from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
 from disentone.hashing import Permutation
-from disentone.shapes import Audio, Batch, Image, Positions, Rows
+from disentone.shapes import Audio, Batch, Image, Positions, Rows, Share
 from disentone.synths import Synth
 
 MOST_LISTED = 20_000_000
@@ -26,6 +27,8 @@ class Sounds(NamedTuple):
 
     positions: Positions
     keys: Rows
+    share: Share | None = None
+    """What they are of a batch that several processes share."""
 
 
 class SyntheticData(FactorData):
@@ -34,7 +37,7 @@ class SyntheticData(FactorData):
     Args:
         synth: values to audio.
         frontend: audio to image.
-        batch_size: rows of a batch.
+        batch_size: rows of a batch, whichever number of processes share it.
         mode: ``on_the_fly`` renders every batch on its device; ``cached`` renders the whole space once, as
             float16 on disk, for all runs with the same synth and front-end; ``auto`` is cached on a CPU where
             the limit admits it, and on the fly elsewhere.
@@ -157,7 +160,7 @@ class SyntheticData(FactorData):
 
     def on_after_batch_transfer(self, batch: Sounds, dataloader_idx: int) -> Batch:
         """Positions, already on the device, become images there."""
-        return Batch(self._images(batch), batch.positions)
+        return Batch(self._images(batch), batch.positions, batch.share)
 
     def _leave_out(self, held_out: HeldOut) -> dict[Split, Rows]:
         """The rows that are left of train and validation, listed; their sizes shrink."""
@@ -191,21 +194,21 @@ class SyntheticData(FactorData):
 
 
 class _Split(Dataset[Sounds]):
-    """Batches of (row, draw number) to batches of sounds: all that a loader's worker needs."""
+    """Batches of (rows, draw numbers, share) to batches of sounds: all that a loader's worker needs."""
 
     def __init__(self, space: FactorSpace, length: int, seed: int, continuous: bool, renew_nuisances: bool) -> None:
         self.space, self.length, self.seed = space, length, seed
         self.continuous, self.renew_nuisances = continuous, renew_nuisances
 
-    def __getitem__(self, batch: tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]) -> Sounds:
-        rows, draws = batch
+    def __getitem__(self, batch: Carried) -> Sounds:
+        rows, draws, share = batch
         if self.continuous:
             # Beyond the grid's own keys, so that no draw has the noise of a held-out row.
-            return Sounds(self.space.continuous(draws, self.seed), draws + len(self.space))
+            return Sounds(self.space.continuous(draws, self.seed), draws + len(self.space), share)
         if self.renew_nuisances:
             rows_of_pass = draws // self.length * len(self.space)
-            return Sounds(self.space.grid(rows), rows + rows_of_pass)
-        return Sounds(self.space.grid(rows), rows)
+            return Sounds(self.space.grid(rows), rows + rows_of_pass, share)
+        return Sounds(self.space.grid(rows), rows, share)
 
 
 def _split_sizes(rows: int, fractions: Sequence[float]) -> dict[Split, int]:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from disentone.models.likelihoods import Bernoulli, Likelihood
-from disentone.shapes import Codes, Image, Posterior
+from disentone.shapes import Codes, Image, Posterior, Share
 
 
 class VAE(nn.Module):
@@ -48,9 +48,18 @@ class VAE(nn.Module):
         mean, logvar = self.encoder(image).float().chunk(2, dim=1)
         return Posterior(mean, logvar)
 
-    def sample(self, posterior: Posterior) -> Codes:
-        """One reparameterised draw from each posterior."""
-        return posterior.mean + torch.exp(0.5 * posterior.logvar) * torch.randn_like(posterior.mean)
+    def sample(self, posterior: Posterior, share: Share | None = None) -> Codes:
+        """One reparameterised draw from each posterior.
+
+        Of a batch that several processes share, each draws the noise of the whole and takes its ``share``'s: the
+        batch has the same noise however many they are.
+        """
+        mean = posterior.mean
+        if share is None:
+            noise = torch.randn_like(mean)
+        else:
+            noise = torch.randn(share.total, mean.shape[1], device=mean.device)[share.first :][: len(mean)]
+        return mean + torch.exp(0.5 * posterior.logvar) * noise
 
     def decode(self, codes: Codes) -> Image:
         """The expected image of each code."""
