@@ -12,10 +12,11 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from disentone import hashing
+from disentone.constants import constant
 from disentone.shapes import Positions, Rows, Values
 
 
@@ -71,18 +72,6 @@ class Factor:
     def is_range(self) -> bool:
         """Whether values between the grid's are meaningful: a range, not a list or names."""
         return self.labels is None and self.values is None
-
-    def at(self, positions: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
-        """Values at positions on (integers) or between (fractions) the grid's, in the factor's unit."""
-        grid = torch.as_tensor(self.grid, device=positions.device)
-        below = positions.floor().clamp(0, len(self) - 2).long()
-        lower, upper, fraction = grid[below], grid[below + 1], positions - below
-        if self.spacing == "log":
-            between = lower * (upper / lower) ** fraction
-        else:
-            between = lower + (upper - lower) * fraction
-        # On the grid the stated value, to the last bit.
-        return torch.where(fraction == 0, lower, torch.where(fraction == 1, upper, between))
 
     def describe(self, position: int) -> str:
         """One value as a person reads it: ``440 Hz``, ``odd``."""
@@ -198,8 +187,17 @@ class FactorSpace:
 
     def values(self, positions: Positions) -> Values:
         """Values in the factors' units, float64 [batch factor], of integer or fractional positions."""
-        positions = positions.double()
-        return torch.stack([factor.at(positions[:, i]) for i, factor in enumerate(self.factors)], dim=1)
+        device, positions = positions.device, positions.double()
+        sizes, grids = _sizes(self, device), _grids(self, device)
+        below = positions.floor().clamp(min=0).minimum(sizes - 2)
+        # The grids lie one after the other, so that the values of all factors are looked up at once.
+        index = (below + sizes.cumsum(0) - sizes).long()
+        lower, upper, fraction = grids[index], grids[index + 1], positions - below
+        between = lower + (upper - lower) * fraction
+        if any(factor.spacing == "log" for factor in self.factors):
+            between = torch.where(_is_log(self, device), lower * (upper / lower) ** fraction, between)
+        # On the grid the stated value, to the last bit.
+        return torch.where(fraction == 0, lower, torch.where(fraction == 1, upper, between))
 
     def sample(self, count: int, generator: torch.Generator) -> Positions:
         """Positions of ``count`` independent uniform rows."""
@@ -211,7 +209,7 @@ class FactorSpace:
         columns = []
         for i, factor in enumerate(self.factors):
             # Negative, where the streams of a synth's nuisances are not: the same seed and keys may serve both.
-            draw = hashing.uniform(seed, keys, torch.tensor(-1 - i, device=keys.device))
+            draw = hashing.uniform(seed, keys, -1 - i)
             columns.append(draw * (len(factor) - 1) if factor.is_range else (draw * len(factor)).floor())
         return torch.stack(columns, dim=1)
 
@@ -229,6 +227,21 @@ class FactorSpace:
         walk = position.repeat(self.sizes[column], 1)
         walk[:, column] = torch.arange(self.sizes[column])
         return walk
+
+
+@constant
+def _sizes(space: FactorSpace, device: torch.device) -> Float64[Tensor, "factor"]:
+    return torch.tensor(space.sizes, device=device, dtype=torch.float64)
+
+
+@constant
+def _grids(space: FactorSpace, device: torch.device) -> Float64[Tensor, "value"]:
+    return torch.as_tensor(np.concatenate([factor.grid for factor in space.factors]), device=device)
+
+
+@constant
+def _is_log(space: FactorSpace, device: torch.device) -> Bool[Tensor, "factor"]:
+    return torch.tensor([factor.spacing == "log" for factor in space.factors], device=device)
 
 
 def _factor(name: str, description: Mapping[str, object]) -> Factor:

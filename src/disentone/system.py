@@ -68,7 +68,7 @@ class System(pl.LightningModule):
 
     def _seed_draws(self, step: int) -> None:
         # The same in every process, which takes its part of the whole batch's draws; the 0 keeps earlier runs' numbers.
-        torch.manual_seed(int(hashing.bits(self.seed, torch.tensor(step), torch.tensor(0))))
+        torch.manual_seed(int(hashing.bits(self.seed, torch.tensor(step), 0)))
 
     def _step(self, stage: str, batch: Batch) -> Scalar:
         terms = self.objective(self.vae, batch, self.global_step)

@@ -8,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from tests.cli.test_train import run
 
 from conftest import TOY
 from disentone.cli.train import train
+from disentone.config import config_dir
 
 SMALL = [text for text in TOY if not text.startswith(("callbacks.listening", "callbacks.traversals"))]
 # 145 train rows, the last batch of the pass has one of them; 17 to validate, the last batch has one.
@@ -33,10 +35,12 @@ TWO = ["trainer.devices=2", "+trainer.strategy=ddp"]
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("one")
-    result = run(folder, *RUN, "logger=csv", "hydra.run.dir=run")
-    assert result.returncode == 0, result.stderr
-    return folder / "run"
+    folder = tmp_path_factory.mktemp("one") / "run"
+    folder.mkdir()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = compose("train", [*RUN, "logger=csv", f"run_dir='{folder}'"])
+    train(cfg)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,9 @@ def to_start(trainer: Mapping[str, Any]) -> int:
     if environment is None or environment.creates_processes_externally:
         return 1
     if trainer.get("num_nodes", 1) > 1:
-        raise ValueError("trainer.num_nodes above 1 needs a launcher that starts a process for each device: docs/scaling.md")
+        raise ValueError(
+            "trainer.num_nodes above 1 needs a launcher that starts a process for each device: docs/scaling.md"
+        )
     if any(word in str(trainer.get("strategy")) for word in ("spawn", "fork", "notebook")):
         raise ValueError(f"trainer.strategy={trainer['strategy']} cannot be run; ddp starts a process for each device")
     return int(strategy.num_processes)

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import LambdaCallback
 
 from disentone import checkpoints, config, errors, loggers
 from disentone.cli import arguments, processes
@@ -84,6 +85,9 @@ def _train(cfg: DictConfig, run_dir: Path) -> None:
     system = System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer), cfg.seed)
     system.configure_optimizers()  # a setting that the optimiser refuses should stop the run here
     callbacks = [instantiate(node, _convert_="all") for node in (*cfg.callbacks.values(), cfg.metrics)]
+    if processes.are_several():
+        # Before this process leaves the others, which then fail of its absence.
+        callbacks.append(LambdaCallback(on_exception=lambda trainer, module, error: _keep_error(error, run_dir)))
     run_loggers = [instantiate(logger) for logger in cfg.logger.values() if first]
     io = checkpoints.AtomicCheckpointIO()
     trainer = instantiate(cfg.trainer, _convert_="all")(callbacks=callbacks, logger=run_loggers, plugins=[io])
@@ -125,6 +129,16 @@ def _set_old_error_aside(run_dir: Path) -> None:
         old.rename(run_dir / f"error_{len(list(run_dir.glob('error_*.txt'))) + 1}.txt")
 
 
+def _keep_error(error: BaseException, run_dir: Path) -> None:
+    path = run_dir / "error.txt"
+    # Of several processes the first that fails says why; the others fail because it is gone.
+    if path.exists() and (processes.are_several() or isinstance(error, ChildProcessError)):
+        return
+    # Its last line is what the sweep's summary says of the run.
+    reason = " ".join(errors.message(error).split())
+    write_atomically(path, f"{''.join(traceback.format_exception(error))}\n{reason}\n")
+
+
 OmegaConf.register_new_resolver("folder_name", arguments.folder_name, replace=True)
 
 
@@ -144,12 +158,7 @@ def run(cfg: DictConfig) -> None:
     try:
         train(cfg)
     except Exception as error:
-        path = Path(cfg.run_dir) / "error.txt"
-        # Of several processes the first that fails says why; the others fail because it is gone.
-        if not (path.exists() and (processes.are_several() or isinstance(error, ChildProcessError))):
-            # Its last line is what the sweep's summary says of the run.
-            reason = " ".join(errors.message(error).split())
-            write_atomically(path, f"{traceback.format_exc()}\n{reason}\n")
+        _keep_error(error, Path(cfg.run_dir))
         raise
 
 
