@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +17,6 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from disentone import hashing
-from disentone.constants import constant
 from disentone.shapes import Positions, Rows, Values
 
 
@@ -152,6 +152,7 @@ class FactorSpace:
         self.factors = tuple(_factor(name, description) for name, description in factors.items())
         self.names = tuple(factor.name for factor in self.factors)
         self.sizes = tuple(len(factor) for factor in self.factors)
+        self._made: dict[torch.device, _Tables] = {}
 
     def __len__(self) -> int:
         return math.prod(self.sizes)
@@ -188,16 +189,25 @@ class FactorSpace:
     def values(self, positions: Positions) -> Values:
         """Values in the factors' units, float64 [batch factor], of integer or fractional positions."""
         device, positions = positions.device, positions.double()
-        sizes, grids = _sizes(self, device), _grids(self, device)
-        below = positions.floor().clamp(min=0).minimum(sizes - 2)
-        # The grids lie one after the other, so that the values of all factors are looked up at once.
-        index = (below + sizes.cumsum(0) - sizes).long()
+        grids, starts, last, is_log = self._tables(device)
+        below = positions.floor().clamp(min=0).minimum(last)
+        index = (below + starts).long()
         lower, upper, fraction = grids[index], grids[index + 1], positions - below
         between = lower + (upper - lower) * fraction
         if any(factor.spacing == "log" for factor in self.factors):
-            between = torch.where(_is_log(self, device), lower * (upper / lower) ** fraction, between)
+            between = torch.where(is_log, lower * (upper / lower) ** fraction, between)
         # On the grid the stated value, to the last bit.
         return torch.where(fraction == 0, lower, torch.where(fraction == 1, upper, between))
+
+    def _tables(self, device: torch.device) -> "_Tables":
+        """Made once for each device: an upload in every batch would make the host wait for it."""
+        if device not in self._made:
+            sizes = torch.tensor(self.sizes, dtype=torch.float64)
+            grids = torch.from_numpy(np.concatenate([factor.grid for factor in self.factors]))
+            is_log = torch.tensor([factor.spacing == "log" for factor in self.factors])
+            tables = (grids, sizes.cumsum(0) - sizes, sizes - 2, is_log)
+            self._made[device] = _Tables(*(table.to(device) for table in tables))
+        return self._made[device]
 
     def sample(self, count: int, generator: torch.Generator) -> Positions:
         """Positions of ``count`` independent uniform rows."""
@@ -229,19 +239,14 @@ class FactorSpace:
         return walk
 
 
-@constant
-def _sizes(space: FactorSpace, device: torch.device) -> Float64[Tensor, "factor"]:
-    return torch.tensor(space.sizes, device=device, dtype=torch.float64)
+class _Tables(NamedTuple):
+    """The grids of all factors one after the other, so that all values of a batch are looked up at once."""
 
-
-@constant
-def _grids(space: FactorSpace, device: torch.device) -> Float64[Tensor, "value"]:
-    return torch.as_tensor(np.concatenate([factor.grid for factor in space.factors]), device=device)
-
-
-@constant
-def _is_log(space: FactorSpace, device: torch.device) -> Bool[Tensor, "factor"]:
-    return torch.tensor([factor.spacing == "log" for factor in space.factors], device=device)
+    grids: Float64[Tensor, "value"]
+    starts: Float64[Tensor, "factor"]
+    last: Float64[Tensor, "factor"]
+    """The last position with another one above it."""
+    is_log: Bool[Tensor, "factor"]
 
 
 def _factor(name: str, description: Mapping[str, object]) -> Factor:

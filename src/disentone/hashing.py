@@ -7,7 +7,7 @@ which CPU and GPU compute alike.
 """
 
 import math
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float64, Int64
@@ -41,10 +41,10 @@ def bits(seed: int, *keys: Int64[Tensor, "*#shape"] | int) -> Int64[Tensor, "*sh
 
     Of the keys at least one is a tensor; a plain number is mixed without a tensor as long as there is none.
     """
-    state: Tensor | int = _mix(_wrapped((seed + 1) * GOLDEN))
+    state: Any = _mix(_wrapped((seed + 1) * GOLDEN))
     for key in keys:
         state = _mix(_wrapped((state ^ key) * GOLDEN + GOLDEN))
-    assert isinstance(state, Tensor)
+    assert isinstance(state, Tensor), "of the keys at least one must be a tensor"
     return state
 
 

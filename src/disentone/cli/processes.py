@@ -24,12 +24,13 @@ SECONDS_TO_END = 10.0
 
 def is_first() -> bool:
     """Whether this process is number 0 of its run: the one that writes, logs and prints."""
-    return bool(rank_zero_only.rank == 0)
+    return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
 
 
 def are_several() -> bool:
     """Whether this is one of several processes of its run, whoever started them."""
-    return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1
+    # WORLD_SIZE would say so, too, until Lightning removes it.
+    return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
 
 
 def to_start(trainer: Mapping[str, Any]) -> int:

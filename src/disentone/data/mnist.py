@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +25,13 @@ from disentone.shapes import Batch, Image, Positions, Rows, Share
 
 UNSIGNED_BYTE = 8
 SECONDS_TO_ANSWER = 30.0
+
+
+class Digits(NamedTuple):
+    """Which digits, and what they are of a batch that several processes share."""
+
+    rows: Rows
+    share: Share | None
 
 
 class MNIST(FactorData):
@@ -88,7 +96,7 @@ class MNIST(FactorData):
         """The digits' pictures, on the rows' device."""
         return self._pixels[rows.to(self._pixels.device)][:, None].to(rows.device).float() / 255
 
-    def dataset(self, split: Split) -> Dataset[tuple[Rows, Share | None]]:
+    def dataset(self, split: Split) -> Dataset[Digits]:
         """Row numbers and their share of the batch, as they come."""
         return _Rows()
 
@@ -98,16 +106,15 @@ class MNIST(FactorData):
             device = self.trainer.strategy.root_device
             self._pixels, self._digits = self._pixels.to(device), self._digits.to(device)
 
-    def on_after_batch_transfer(self, batch: tuple[Rows, Share | None], dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Digits, dataloader_idx: int) -> Batch:
         """Row numbers become images and digits on the device."""
-        rows, share = batch
-        return Batch(self.images(rows), self.positions(rows), share)
+        return Batch(self.images(batch.rows), self.positions(batch.rows), batch.share)
 
 
-class _Rows(Dataset[tuple[Rows, Share | None]]):
-    def __getitem__(self, batch: Carried) -> tuple[Rows, Share | None]:
+class _Rows(Dataset[Digits]):
+    def __getitem__(self, batch: Carried) -> Digits:
         rows, _, share = batch
-        return rows, share
+        return Digits(rows, share)
 
 
 def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:

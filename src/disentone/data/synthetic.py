@@ -16,6 +16,7 @@ from disentone.data.held_out import HeldOut
 from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
 from disentone.hashing import Permutation
+from disentone.precision import full_float32
 from disentone.shapes import Audio, Batch, Image, Positions, Rows, Share
 from disentone.synths import Synth
 
@@ -50,6 +51,8 @@ class SyntheticData(FactorData):
         cache_dir: where ``cached`` keeps its files, safe to delete.
         cache_limit_gb: what they may take together; the least recently used go first.
         num_workers: of the loaders; positions are cheap, so 0 is fastest.
+        compile: render by ``torch.compile``, from positions to image one graph of few kernels: for a GPU, where the
+            some hundred small ones of a batch take longer to launch than to run. The first batch takes a minute.
 
     Raises:
         ValueError: for settings that leave a split without rows or contradict one another.
@@ -73,6 +76,7 @@ class SyntheticData(FactorData):
         cache_dir: str | Path = "outputs/cache",
         cache_limit_gb: float = 10.0,
         num_workers: int = 0,
+        compile: bool = False,
     ) -> None:
         super().__init__(batch_size, seed, num_workers)
         if frontend.sample_rate != synth.sample_rate:
@@ -92,6 +96,8 @@ class SyntheticData(FactorData):
         self._cache_dir, self._cache_limit = Path(cache_dir), int(cache_limit_gb * 1e9)
         self._cache: ImageCache | None = None
         self.mode = self._checked_mode(mode)
+        # Of static shape, so that a pass's smaller last batch has a graph of its own and the others keep theirs.
+        self._image_of = torch.compile(self._rendered, fullgraph=True, dynamic=False) if compile else self._rendered
 
     # What is in the data: rows, sounds, images.
 
@@ -118,8 +124,12 @@ class SyntheticData(FactorData):
 
     def render(self, sounds: Sounds) -> Image:
         """Images rendered on the device of their positions: float32 [batch 1 ...], without gradient."""
-        with torch.no_grad():
-            return self.frontend.to(sounds.positions.device)(self.audio(sounds))
+        self.frontend.to(sounds.positions.device)
+        with torch.no_grad(), full_float32():
+            return self._image_of(sounds.positions, sounds.keys)
+
+    def _rendered(self, positions: Positions, keys: Rows) -> Image:
+        return self.frontend(self.synth(self.space.values(positions), keys))
 
     def positions(self, rows: Rows) -> Positions:
         """Positions of rows of the grid."""
@@ -133,6 +143,9 @@ class SyntheticData(FactorData):
         if self._cache is None:
             return self.render(sounds)
         return self._cache.read(sounds.keys.cpu()).to(sounds.keys.device, non_blocking=True)
+
+    def _batch(self, sounds: Sounds) -> Batch:
+        return Batch(self._images(sounds), sounds.positions, sounds.share)
 
     # What Lightning calls.
 
@@ -158,9 +171,13 @@ class SyntheticData(FactorData):
             self.space, self.sizes[split], self.seed, training and self.continuous, training and self.renew_nuisances
         )
 
-    def on_after_batch_transfer(self, batch: Sounds, dataloader_idx: int) -> Batch:
+    def on_before_batch_transfer(self, batch: Sounds, dataloader_idx: int) -> Sounds | Batch:
+        """Images that are on disk are looked up while their keys are still on the CPU."""
+        return batch if self._cache is None else self._batch(batch)
+
+    def on_after_batch_transfer(self, batch: Sounds | Batch, dataloader_idx: int) -> Batch:
         """Positions, already on the device, become images there."""
-        return Batch(self._images(batch), batch.positions, batch.share)
+        return batch if isinstance(batch, Batch) else self._batch(batch)
 
     def _leave_out(self, held_out: HeldOut) -> dict[Split, Rows]:
         """The rows that are left of train and validation, listed; their sizes shrink."""

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -10,7 +11,6 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
 from disentone import hashing
-from disentone.constants import constant
 from disentone.factors import Factor, FactorSpace
 from disentone.precision import full_float32
 from disentone.shapes import Audio, Rows, Values
@@ -208,8 +208,14 @@ class Synth(ABC):
         return audio + (noise * power.sqrt()[:, None]).float()
 
 
-@constant
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _numbers(values: tuple[int, ...], device: torch.device) -> Float64[Tensor, "label"]:
+    """Made once for each device: an upload in every batch would make the host wait for it."""
+    return _made(values, device)
+
+
+@lru_cache(maxsize=256)
+def _made(values: tuple[int, ...], device: torch.device) -> Float64[Tensor, "label"]:
     return torch.tensor(values, device=device, dtype=torch.float64)
 
 
