@@ -1,6 +1,6 @@
 """A synthetic data set is a function: positions travel, sound and image are made on the batch's device."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,8 +51,8 @@ class SyntheticData(FactorData):
         cache_dir: where ``cached`` keeps its files, safe to delete.
         cache_limit_gb: what they may take together; the least recently used go first.
         num_workers: of the loaders; positions are cheap, so 0 is fastest.
-        compile: render by ``torch.compile``, from positions to image one graph of few kernels: for a GPU, where the
-            some hundred small ones of a batch take longer to launch than to run. The first batch takes a minute.
+        compile: render the loaders' batches by ``torch.compile``, positions to image one graph of few kernels: for
+            a GPU, where a hundred small ones may take longer to launch than to run. The first batch then takes long.
 
     Raises:
         ValueError: for settings that leave a split without rows or contradict one another.
@@ -96,8 +96,11 @@ class SyntheticData(FactorData):
         self._cache_dir, self._cache_limit = Path(cache_dir), int(cache_limit_gb * 1e9)
         self._cache: ImageCache | None = None
         self.mode = self._checked_mode(mode)
-        # Of static shape, so that a pass's smaller last batch has a graph of its own and the others keep theirs.
-        self._image_of = torch.compile(self._rendered, fullgraph=True, dynamic=False) if compile else self._rendered
+        self._image_of: Callable[[Positions, Rows], Image] = self._rendered
+        if compile:
+            torch.compiler.reset()  # graphs of an earlier run in this process count against torch's limit of them
+            # A pass's smaller last batch gets a graph of its own.
+            self._image_of = torch.compile(self._rendered, fullgraph=True, dynamic=False)
 
     # What is in the data: rows, sounds, images.
 
@@ -125,8 +128,8 @@ class SyntheticData(FactorData):
     def render(self, sounds: Sounds) -> Image:
         """Images rendered on the device of their positions: float32 [batch 1 ...], without gradient."""
         self.frontend.to(sounds.positions.device)
-        with torch.no_grad(), full_float32():
-            return self._image_of(sounds.positions, sounds.keys)
+        with torch.no_grad():
+            return self._rendered(sounds.positions, sounds.keys)
 
     def _rendered(self, positions: Positions, keys: Rows) -> Image:
         return self.frontend(self.synth(self.space.values(positions), keys))
@@ -143,9 +146,6 @@ class SyntheticData(FactorData):
         if self._cache is None:
             return self.render(sounds)
         return self._cache.read(sounds.keys.cpu()).to(sounds.keys.device, non_blocking=True)
-
-    def _batch(self, sounds: Sounds) -> Batch:
-        return Batch(self._images(sounds), sounds.positions, sounds.share)
 
     # What Lightning calls.
 
@@ -173,11 +173,21 @@ class SyntheticData(FactorData):
 
     def on_before_batch_transfer(self, batch: Sounds, dataloader_idx: int) -> Sounds | Batch:
         """Images that are on disk are looked up while their keys are still on the CPU."""
-        return batch if self._cache is None else self._batch(batch)
+        return batch if self._cache is None else Batch(self._images(batch), batch.positions, batch.share)
 
     def on_after_batch_transfer(self, batch: Sounds | Batch, dataloader_idx: int) -> Batch:
         """Positions, already on the device, become images there."""
-        return batch if isinstance(batch, Batch) else self._batch(batch)
+        if isinstance(batch, Batch):
+            return batch
+        return Batch(self._loaded(batch), batch.positions, batch.share)
+
+    def _loaded(self, sounds: Sounds) -> Image:
+        """As ``images``, and compiled if that was asked for."""
+        if self._cache is not None:
+            return self._images(sounds)
+        self.frontend.to(sounds.positions.device)
+        with torch.no_grad(), full_float32():
+            return self._image_of(sounds.positions, sounds.keys)
 
     def _leave_out(self, held_out: HeldOut) -> dict[Split, Rows]:
         """The rows that are left of train and validation, listed; their sizes shrink."""
