@@ -23,6 +23,7 @@ INCIDENTAL = (
     "callbacks",
     "sweep",
     "data.cache",
+    "data.compile",
     "data.folder",
     "data.num_workers",
     "trainer.accelerator",

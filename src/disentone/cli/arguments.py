@@ -22,6 +22,7 @@ INCIDENTAL = (
     "trainer.num_nodes",
     "trainer.strategy",
     "data.cache",
+    "data.compile",
     "data.folder",
 )
 

@@ -68,7 +68,7 @@ class Batches(Sampler[Carried]):
             for batch in zip(torch.split(rows, self.batch_size), torch.split(draws, self.batch_size), strict=True):
                 yield self._part(*batch)
 
-    def _part(self, rows: Int64[Tensor, "batch"], draws: Int64[Tensor, "batch"]) -> Carried:
+    def _part(self, rows: Int64[Tensor, "whole"], draws: Int64[Tensor, "whole"]) -> Carried:
         if self.processes == 1:
             return rows, draws, None
         first, end = (len(rows) * number // self.processes for number in (self.process, self.process + 1))
