@@ -1,11 +1,15 @@
 """The step: what is logged when, and that the optimiser moves what it should."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import pytorch_lightning as pl
 import torch
 from tests.models.test_vae import make_vae
 
-from disentone.callbacks import CompiledNetwork
 from disentone.data import SyntheticData
 from disentone.models import LearnedGaussian
 from disentone.objectives import BetaVAE, Constant
@@ -72,16 +76,30 @@ def test_a_learned_width_is_logged_and_trained(small_data: SyntheticData) -> Non
     assert metrics["validation/likelihood_scale"].item() < 0.5
 
 
-def test_a_compiled_network_trains_as_any_and_has_the_same_weights_by_name(small_data: SyntheticData) -> None:
-    losses, names = [], []
-    for callbacks in ([], [CompiledNetwork(backend="aot_eager")]):
-        torch.manual_seed(0)
-        system = make_system(small_data)
-        trainer = fit(system, small_data, callbacks=callbacks, max_epochs=2)
-        losses.append(trainer.callback_metrics["validation/loss"].item())
-        names.append(list(system.state_dict()))
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-    assert names[1] == names[0]
+COMPILED = """
+import torch
+from conftest import make_small_data
+from tests.test_system import fit, make_system
+from disentone.callbacks import CompiledNetwork
+data = make_small_data()
+losses, names = [], []
+for callbacks in ([], [CompiledNetwork(backend="aot_eager")]):
+    torch.manual_seed(0)
+    system = make_system(data)
+    trainer = fit(system, data, callbacks=callbacks, max_epochs=2)
+    losses.append(trainer.callback_metrics["validation/loss"].item())
+    names.append(list(system.state_dict()))
+assert abs(losses[1] / losses[0] - 1) < 1e-5, losses
+assert names[1] == names[0]
+"""
+
+
+def test_a_compiled_network_trains_as_any_and_has_the_same_weights_by_name() -> None:
+    """In a process of its own, since the shape checks of the tests are no part of a graph."""
+    root = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
+    result = subprocess.run([sys.executable, "-c", COMPILED], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_noise_of_a_batch_is_the_same_however_many_share_it() -> None:
