@@ -151,3 +151,16 @@ def test_a_failing_process_ends_its_run_with_its_error_and_not_the_sweep(tmp_pat
 def test_what_cannot_be_shared_is_refused_before_any_process_starts(overrides, message, compose_config) -> None:
     with pytest.raises(ValueError, match=message):
         train(compose_config([*RUN, "logger=csv", *overrides]))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_gpus_learn_what_one_does(tmp_path: Path) -> None:
+    settings = [text for text in RUN if not text.startswith("trainer.accelerator")]
+    for name, devices in (("one", 1), ("two", 2)):
+        words = ["trainer.accelerator=gpu", f"trainer.devices={devices}", "logger=csv", f"hydra.run.dir={name}"]
+        result = run(tmp_path, *settings, *words)
+        assert result.returncode == 0, result.stderr
+    expected = weights(tmp_path / "one")
+    for name, tensor in weights(tmp_path / "two").items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-2, atol=1e-4)
