@@ -89,8 +89,7 @@ def compose_config(tmp_path: Path) -> Callable[..., DictConfig]:
     return composed
 
 
-@pytest.fixture(scope="session")
-def small_data() -> SyntheticData:
+def make_small_data() -> SyntheticData:
     """Two-factor tones of a quarter of a second, 48 rows."""
     synth = Additive(
         factors={
@@ -100,6 +99,12 @@ def small_data() -> SyntheticData:
         duration=0.25,
     )
     return SyntheticData(synth, CQT(hop=1024), batch_size=7, mode="on_the_fly")
+
+
+@pytest.fixture(scope="session")
+def small_data() -> SyntheticData:
+    """As made above, for all tests."""
+    return make_small_data()
 
 
 @pytest.fixture(autouse=True)

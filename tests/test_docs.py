@@ -1,9 +1,14 @@
 """Pages that are generated are those that would be generated now."""
 
+import re
 import runpy
 from pathlib import Path
 
-from disentone.config import config_dir
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import open_dict
+
+from disentone.config import check, config_dir
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,3 +23,19 @@ def test_the_configuration_page_has_every_choice() -> None:
     for path in config_dir().rglob("*.yaml"):
         if path.parent != config_dir():
             assert f"## `{path.parent.relative_to(config_dir())}={path.stem}`" in page
+
+
+def test_the_cluster_example_composes(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "scaling.md").read_text(), re.DOTALL)
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "tones_on_cluster.yaml").write_text(block)
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        words = [f"hydra.searchpath=[file://{tmp_path}]", "experiment=tones_on_cluster", f"run_dir={tmp_path}"]
+        cfg = compose("train", words, return_hydra_config=True)
+    launcher = cfg.hydra.launcher
+    assert (launcher.nodes, launcher.tasks_per_node, launcher.gpus_per_node) == (2, 4, 4)
+    assert cfg.data.batch_size % (launcher.nodes * launcher.tasks_per_node) == 0
+    with open_dict(cfg):
+        del cfg.hydra
+    check(cfg)

@@ -95,16 +95,18 @@ def test_counted_values_have_equal_differences_or_equal_ratios():
 
 
 def test_values_on_the_grid_are_exact(space):
-    for factor in space.factors:
-        assert torch.equal(factor.at(torch.arange(len(factor)).double()), torch.from_numpy(factor.grid))
+    for column, factor in enumerate(space.factors):
+        walk = space.traverse(torch.zeros(len(space.factors), dtype=torch.int64), factor.name)
+        assert torch.equal(space.values(walk)[:, column], torch.from_numpy(factor.grid))
 
 
 def test_values_between_the_grid_follow_the_spacing():
-    lin = Factor("f", start=0, stop=10, count=3)
-    log = Factor("f", start=100, stop=400, count=3, spacing="log")
+    lin = {"start": 0, "stop": 10, "count": 3}
+    log = {"start": 100, "stop": 400, "count": 3, "spacing": "log"}
     between = torch.tensor([0.25, 0.5, 1.5, 1.75], dtype=torch.float64)
-    assert lin.at(between).tolist() == pytest.approx([1.25, 2.5, 7.5, 8.75], abs=1e-12)
-    assert log.at(between).tolist() == pytest.approx([100 * 2**p for p in between.tolist()], rel=1e-12)
+    values = FactorSpace({"lin": lin, "log": log}).values(torch.stack([between, between], dim=1))
+    assert values[:, 0].tolist() == pytest.approx([1.25, 2.5, 7.5, 8.75], abs=1e-12)
+    assert values[:, 1].tolist() == pytest.approx([100 * 2**p for p in between.tolist()], rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ROWS)

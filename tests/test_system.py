@@ -1,5 +1,10 @@
 """The step: what is logged when, and that the optimiser moves what it should."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -8,6 +13,7 @@ from tests.models.test_vae import make_vae
 from disentone.data import SyntheticData
 from disentone.models import LearnedGaussian
 from disentone.objectives import BetaVAE, Constant
+from disentone.shapes import Posterior, Share
 from disentone.system import System
 
 SCALARS = ("loss", "reconstruction", "kl", "elbo", "beta", "normalised_beta", "likelihood_scale")
@@ -22,12 +28,11 @@ def make_system(data: SyntheticData, **settings: object) -> System:
 
 def fit(system: System, data: SyntheticData, **settings: object) -> pl.Trainer:
     trainer = pl.Trainer(
-        accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        **{"max_epochs": 3, "log_every_n_steps": 1, **settings},
+        **{"accelerator": "cpu", "devices": 1, "max_epochs": 3, "log_every_n_steps": 1, **settings},
     )
     trainer.fit(system, data)
     return trainer
@@ -52,7 +57,7 @@ def test_terms_are_logged_under_their_stage(small_data: SyntheticData) -> None:
 
 def test_an_epochs_mean_weighs_batches_by_their_size(small_data: SyntheticData) -> None:
     """Five validation rows in batches of four and one give the same mean as in one batch."""
-    system = make_system(small_data, sample=lambda posterior: posterior.mean)
+    system = make_system(small_data, sample=lambda posterior, share: posterior.mean)
     sounds = small_data.sounds(small_data.rows("validation"))
     batch = small_data.on_after_batch_transfer(sounds, 0)
     expected = system.objective(system.vae, batch, 0)["reconstruction"].item()
@@ -69,3 +74,86 @@ def test_a_learned_width_is_logged_and_trained(small_data: SyntheticData) -> Non
     system = make_system(small_data, likelihood=LearnedGaussian(0.5))
     metrics = fit(system, small_data).callback_metrics
     assert metrics["validation/likelihood_scale"].item() < 0.5
+
+
+COMPILED = """
+import torch
+from conftest import make_small_data
+from tests.test_system import fit, make_system
+from disentone.callbacks import CompiledNetwork
+data = make_small_data()
+losses, names = [], []
+for callbacks in ([], [CompiledNetwork(backend="aot_eager")]):
+    torch.manual_seed(0)
+    system = make_system(data)
+    trainer = fit(system, data, callbacks=callbacks, max_epochs=2)
+    losses.append(trainer.callback_metrics["validation/loss"].item())
+    names.append(list(system.state_dict()))
+assert abs(losses[1] / losses[0] - 1) < 1e-5, losses
+assert names[1] == names[0]
+"""
+
+
+def test_a_compiled_network_trains_as_any_and_has_the_same_weights_by_name() -> None:
+    """In a process of its own, since the shape checks of the tests are no part of a graph."""
+    root = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
+    result = subprocess.run([sys.executable, "-c", COMPILED], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_noise_of_a_batch_is_the_same_however_many_share_it() -> None:
+    vae = make_vae((1, 8, 8))
+    posterior = Posterior(torch.randn(7, 3), torch.randn(7, 3))
+    torch.manual_seed(1)
+    whole = vae.sample(posterior)
+    for first, rows in ((0, 4), (4, 3), (2, 2)):
+        torch.manual_seed(1)
+        part = vae.sample(Posterior(*(term[first : first + rows] for term in posterior)), Share(first, rows, 7))
+        assert torch.equal(part, whole[first : first + rows])
+
+
+class NoWaiting(pl.Callback):
+    """From the second step on the host may not wait for the GPU."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        torch.cuda.set_sync_debug_mode("error")
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        torch.cuda.set_sync_debug_mode("default")
+
+    on_exception = on_train_epoch_end
+
+
+@pytest.mark.gpu
+def test_gpu_steps_have_the_losses_of_the_cpu(small_data: SyntheticData) -> None:
+    """Without the draws, which are another generator's there."""
+    losses = []
+    for accelerator in ("cpu", "gpu"):
+        torch.manual_seed(0)
+        system = make_system(small_data, sample=lambda posterior, share: posterior.mean)
+        trainer = fit(system, small_data, accelerator=accelerator, max_epochs=2)
+        losses.append({name: value.item() for name, value in trainer.callback_metrics.items()})
+    assert losses[1].keys() == losses[0].keys()
+    for name, loss in losses[0].items():
+        assert losses[1][name] == pytest.approx(loss, rel=1e-3, abs=1e-3), name
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_gpu_step_never_makes_the_host_wait(precision: str, small_data: SyntheticData) -> None:
+    """On the fly, images in float32 and the network in bf16; steps that no logger writes."""
+    system = make_system(small_data)
+    settings = {"accelerator": "gpu", "precision": precision, "max_epochs": 2, "log_every_n_steps": 1000}
+    fit(system, small_data, callbacks=[NoWaiting()], limit_val_batches=0, **settings)
+    assert all(parameter.isfinite().all() for parameter in system.parameters())
+
+
+@pytest.mark.gpu
+def test_bf16_lowers_the_loss_as_float32_does(small_data: SyntheticData) -> None:
+    losses = []
+    for precision in ("32-true", "bf16-mixed"):
+        torch.manual_seed(0)
+        trainer = fit(make_system(small_data), small_data, accelerator="gpu", precision=precision, max_epochs=10)
+        losses.append(trainer.callback_metrics["validation/loss"].item())
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)

@@ -25,9 +25,14 @@ INCIDENTAL = (
     "callbacks",
     "sweep",
     "data.cache",
+    "data.compile",
     "data.folder",
     "data.num_workers",
     "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.use_distributed_sampler",
 )
 TOP = {"name": str, "seed": int, "sweep": str, "run_dir": str}
 NODES = {"synth", "frontend", "data", "model", "objective", "metrics", "optimizer", "trainer"}

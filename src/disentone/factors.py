@@ -9,10 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from disentone import hashing
@@ -71,18 +72,6 @@ class Factor:
     def is_range(self) -> bool:
         """Whether values between the grid's are meaningful: a range, not a list or names."""
         return self.labels is None and self.values is None
-
-    def at(self, positions: Float64[Tensor, "*shape"]) -> Float64[Tensor, "*shape"]:
-        """Values at positions on (integers) or between (fractions) the grid's, in the factor's unit."""
-        grid = torch.as_tensor(self.grid, device=positions.device)
-        below = positions.floor().clamp(0, len(self) - 2).long()
-        lower, upper, fraction = grid[below], grid[below + 1], positions - below
-        if self.spacing == "log":
-            between = lower * (upper / lower) ** fraction
-        else:
-            between = lower + (upper - lower) * fraction
-        # On the grid the stated value, to the last bit.
-        return torch.where(fraction == 0, lower, torch.where(fraction == 1, upper, between))
 
     def describe(self, position: int) -> str:
         """One value as a person reads it: ``440 Hz``, ``odd``."""
@@ -163,6 +152,7 @@ class FactorSpace:
         self.factors = tuple(_factor(name, description) for name, description in factors.items())
         self.names = tuple(factor.name for factor in self.factors)
         self.sizes = tuple(len(factor) for factor in self.factors)
+        self._made: dict[torch.device, _Tables] = {}
 
     def __len__(self) -> int:
         return math.prod(self.sizes)
@@ -198,8 +188,26 @@ class FactorSpace:
 
     def values(self, positions: Positions) -> Values:
         """Values in the factors' units, float64 [batch factor], of integer or fractional positions."""
-        positions = positions.double()
-        return torch.stack([factor.at(positions[:, i]) for i, factor in enumerate(self.factors)], dim=1)
+        device, positions = positions.device, positions.double()
+        grids, starts, last, is_log = self._tables(device)
+        below = positions.floor().clamp(min=0).minimum(last)
+        index = (below + starts).long()
+        lower, upper, fraction = grids[index], grids[index + 1], positions - below
+        between = lower + (upper - lower) * fraction
+        if any(factor.spacing == "log" for factor in self.factors):
+            between = torch.where(is_log, lower * (upper / lower) ** fraction, between)
+        # On the grid the stated value, to the last bit.
+        return torch.where(fraction == 0, lower, torch.where(fraction == 1, upper, between))
+
+    def _tables(self, device: torch.device) -> "_Tables":
+        """Made once for each device: an upload in every batch would make the host wait for it."""
+        if device not in self._made:
+            sizes = torch.tensor(self.sizes, dtype=torch.float64)
+            grids = torch.from_numpy(np.concatenate([factor.grid for factor in self.factors]))
+            is_log = torch.tensor([factor.spacing == "log" for factor in self.factors])
+            tables = (grids, sizes.cumsum(0) - sizes, sizes - 2, is_log)
+            self._made[device] = _Tables(*(table.to(device) for table in tables))
+        return self._made[device]
 
     def sample(self, count: int, generator: torch.Generator) -> Positions:
         """Positions of ``count`` independent uniform rows."""
@@ -211,7 +219,7 @@ class FactorSpace:
         columns = []
         for i, factor in enumerate(self.factors):
             # Negative, where the streams of a synth's nuisances are not: the same seed and keys may serve both.
-            draw = hashing.uniform(seed, keys, torch.tensor(-1 - i, device=keys.device))
+            draw = hashing.uniform(seed, keys, -1 - i)
             columns.append(draw * (len(factor) - 1) if factor.is_range else (draw * len(factor)).floor())
         return torch.stack(columns, dim=1)
 
@@ -229,6 +237,16 @@ class FactorSpace:
         walk = position.repeat(self.sizes[column], 1)
         walk[:, column] = torch.arange(self.sizes[column])
         return walk
+
+
+class _Tables(NamedTuple):
+    """The grids of all factors one after the other, so that all values of a batch are looked up at once."""
+
+    grids: Float64[Tensor, "value"]
+    starts: Float64[Tensor, "factor"]
+    last: Float64[Tensor, "factor"]
+    """The last position with another one above it."""
+    is_log: Bool[Tensor, "factor"]
 
 
 def _factor(name: str, description: Mapping[str, object]) -> Factor:

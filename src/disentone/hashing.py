@@ -7,6 +7,7 @@ which CPU and GPU compute alike.
 """
 
 import math
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float64, Int64
@@ -16,32 +17,43 @@ GOLDEN = -0x61C8864680B583EB  # 2^64 / golden ratio, odd, as a signed integer
 MIX_1 = -0x40A7B892E31B1A47
 MIX_2 = -0x6B2FB644ECCEEE15
 
+Words = TypeVar("Words", int, Tensor)
 
-def _shift_right(x: Tensor, bits: int) -> Tensor:
+
+def _shift_right(x: Words, bits: int) -> Words:
     """Logical shift: torch's own keeps the sign."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def _mix(x: Tensor) -> Tensor:
-    x = (x ^ _shift_right(x, 30)) * MIX_1
-    x = (x ^ _shift_right(x, 27)) * MIX_2
+def _wrapped(x: Words) -> Words:
+    """Arithmetic modulo 2^64 on signed integers: a tensor's own, to which Python's are brought down."""
+    return (x + 2**63) % 2**64 - 2**63 if isinstance(x, int) else x
+
+
+def _mix(x: Words) -> Words:
+    x = _wrapped((x ^ _shift_right(x, 30)) * MIX_1)
+    x = _wrapped((x ^ _shift_right(x, 27)) * MIX_2)
     return x ^ _shift_right(x, 31)
 
 
-def bits(seed: int, *keys: Int64[Tensor, "*#shape"]) -> Int64[Tensor, "*shape"]:
-    """Sixty-four mixed bits for every combination of the keys, which broadcast against one another."""
-    state = _mix(torch.tensor(seed + 1, device=keys[0].device) * GOLDEN)
+def bits(seed: int, *keys: Int64[Tensor, "*#shape"] | int) -> Int64[Tensor, "*shape"]:
+    """Sixty-four mixed bits for every combination of the keys, which broadcast against one another.
+
+    Of the keys at least one is a tensor; a plain number is mixed without a tensor as long as there is none.
+    """
+    state: Any = _mix(_wrapped((seed + 1) * GOLDEN))
     for key in keys:
-        state = _mix((state ^ key) * GOLDEN + GOLDEN)
+        state = _mix(_wrapped((state ^ key) * GOLDEN + GOLDEN))
+    assert isinstance(state, Tensor), "of the keys at least one must be a tensor"
     return state
 
 
-def uniform(seed: int, *keys: Int64[Tensor, "*#shape"]) -> Float64[Tensor, "*shape"]:
+def uniform(seed: int, *keys: Int64[Tensor, "*#shape"] | int) -> Float64[Tensor, "*shape"]:
     """Uniform draws in the open interval (0, 1), one for every combination of the keys."""
     return (_shift_right(bits(seed, *keys), 12).double() + 0.5) * 2.0**-52
 
 
-def normal(seed: int, *keys: Int64[Tensor, "*#shape"]) -> Float64[Tensor, "*shape"]:
+def normal(seed: int, *keys: Int64[Tensor, "*#shape"] | int) -> Float64[Tensor, "*shape"]:
     """Standard normal draws, one for every combination of the keys, by the Box-Muller transform."""
     mixed = bits(seed, *keys)
     radius = (_shift_right(mixed, 32).double() + 0.5) * 2.0**-32
@@ -79,5 +91,5 @@ class Permutation:
         mask = (1 << self.half_bits) - 1
         left, right = index >> self.half_bits, index & mask
         for step in range(4):
-            left, right = right, left ^ (bits(self.seed, torch.tensor(step), right) & mask)
+            left, right = right, left ^ (bits(self.seed, step, right) & mask)
         return (left << self.half_bits) | right

@@ -123,6 +123,12 @@ def log_animation(trainer: pl.Trainer, key: str, path: Path) -> None:
             logger.log_video(key, [str(path)], format=["gif"])
 
 
+def log_found(trainer: pl.Trainer, found: Mapping[str, float]) -> None:
+    """Log numbers that process 0 found, in every process, since a checkpoint may be chosen by them in each."""
+    # Not synchronised, being the same everywhere; Lightning would warn of sync_dist=False.
+    trainer.lightning_module.log_dict(trainer.strategy.broadcast(found), sync_dist=True, rank_zero_only=True)
+
+
 def log_table(trainer: pl.Trainer, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table in every logger that shows tables."""
     for logger in trainer.loggers:

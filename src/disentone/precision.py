@@ -9,6 +9,10 @@ import torch
 @contextmanager
 def full_float32() -> Iterator[None]:
     """Products in true float32: no TF32 and no autocast, whatever the trainer's precision is."""
+    if torch.compiler.is_compiling():
+        # Settings of the process are no part of a graph: whoever compiles calls the graph under this.
+        yield
+        return
     matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False

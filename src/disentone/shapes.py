@@ -20,11 +20,26 @@ PerExample = Float[Tensor, "batch"]
 Scalar = Float[Tensor, ""]
 
 
+class Share(NamedTuple):
+    """What one of several processes has of a batch: ``rows`` of its ``total``, from row ``first`` on.
+
+    Where there is no row for a process it computes row ``first``, since all must step together; it weighs nothing.
+    """
+
+    first: int
+    rows: int
+    total: int
+
+
 class Batch(NamedTuple):
-    """What an objective sees: images in [0, 1] and the factor positions they were made from."""
+    """What an objective sees: images in [0, 1] and the factor positions they were made from.
+
+    Of a batch that several processes share they are one process's ``share``; None is all of it.
+    """
 
     image: Image
     positions: Positions
+    share: Share | None = None
 
 
 class Posterior(NamedTuple):

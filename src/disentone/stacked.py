@@ -23,7 +23,7 @@ from disentone.callbacks import Progress
 from disentone.data import FactorData
 from disentone.models import VAE
 from disentone.objectives import Objective, Terms
-from disentone.shapes import Batch, Codes, Scalar
+from disentone.shapes import Batch, Codes, Scalar, Share
 from disentone.system import System, scalars, seed_draws
 
 PerMember = Float[Tensor, "member"]
@@ -273,7 +273,7 @@ class StackedSystem(pl.LightningModule):
         parts = zip(*(stack.unbind() for stack in self.stacks), strict=True)
         found = []
         for member, stream, part in zip(self.members, self.stream_of, parts, strict=True):
-            seed_draws(member.system.seed, step, self.global_rank)
+            seed_draws(member.system.seed, step)
             arguments = (member.system.objective, batches[stream], step, logged)
             found.append(functional_call(self.one, dict(zip(self.names, part, strict=True)), arguments))
         return {name: torch.stack([terms[name] for terms in found]) for name in found[0]}
@@ -288,7 +288,8 @@ class StackedSystem(pl.LightningModule):
             vars(mine).update(own)
             return functional_call(self.one, part, (mine, Batch(image, positions), step, logged, noise))
 
-        image, positions = (torch.stack(parts)[self.stream_of] for parts in zip(*batches, strict=True))
+        image = torch.stack([batch.image for batch in batches])[self.stream_of]
+        positions = torch.stack([batch.positions for batch in batches])[self.stream_of]
         stacks = dict(zip(self.names, self.stacks, strict=True))
         noise = self._noise(len(batches[0].image), step)
         try:
@@ -306,7 +307,7 @@ class StackedSystem(pl.LightningModule):
         """What each member would draw if it were alone."""
         drawn: dict[int, Tensor] = {}
         for seed in dict.fromkeys(member.system.seed for member in self.members):
-            seed_draws(seed, step, self.global_rank)
+            seed_draws(seed, step)
             drawn[seed] = torch.randn(count, self.one.vae.latents, device=self.device)
         return torch.stack([drawn[member.system.seed] for member in self.members])
 
@@ -335,6 +336,12 @@ class StackedData(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """One item, so that Lightning calls for a validation at its time."""
         return DataLoader([0])  # type: ignore[arg-type]
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """What was carried becomes images where they are on disk."""
+        if not self.trainer.training:  # type: ignore[union-attr]
+            return batch
+        return [data.on_before_batch_transfer(part, 0) for data, part in zip(self.streams, batch, strict=True)]
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """What was carried becomes images, on the device."""
@@ -366,7 +373,7 @@ class _Once:
     def __init__(self, noise: Codes) -> None:
         self.noise: Codes | None = noise
 
-    def __call__(self, like: Codes) -> Codes:
+    def __call__(self, like: Codes, share: Share | None = None) -> Codes:
         """The noise, the first time."""
         noise, self.noise = self.noise, None
         if noise is None:

@@ -47,7 +47,10 @@ class System(pl.LightningModule):
         self._seed_draws(-2)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Scalar:
-        """The loss of one batch; its scalar terms are logged as ``train/<term>``."""
+        """The loss of one batch; its scalar terms are logged as ``train/<term>``.
+
+        Of a batch that several processes share, each counts with its rows: DDP's mean is that of the batch.
+        """
         return self._step("train", batch)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Scalar:
@@ -63,20 +66,26 @@ class System(pl.LightningModule):
         return self.optimizer(self.parameters())
 
     def _seed_draws(self, step: int) -> None:
-        seed_draws(self.seed, step, self.global_rank)
+        seed_draws(self.seed, step)
 
     def _step(self, stage: str, batch: Batch) -> Scalar:
         terms = self.objective(self.vae, batch, self.global_step)
+        if batch.share is not None:
+            # In a mean over the processes each is to count with its rows.
+            weight = batch.share.rows * self.trainer.world_size / batch.share.total
+            terms = {name: weight * term for name, term in terms.items()}
         # Terms of a step that no logger writes would only cost time.
         if stage == "train" and not self._is_logged_step():
             return terms["loss"]
+        # On the device, where processes meet; without waiting for it.
+        found = {f"{stage}/{name}": term.to(self.device, non_blocking=True) for name, term in scalars(self.vae, terms)}
         # batch_size weighs the mean over an epoch: its last batch may be smaller.
         self.log_dict(
-            {f"{stage}/{name}": term for name, term in scalars(self.vae, terms)},
-            batch_size=len(batch.image),
+            found,
+            batch_size=len(batch.image) if batch.share is None else batch.share.total,
             on_step=stage == "train",
             on_epoch=stage != "train",
-            sync_dist=stage != "train",
+            sync_dist=True,
         )
         return terms["loss"]
 
@@ -85,9 +94,13 @@ class System(pl.LightningModule):
         return every > 0 and (self.global_step + 1) % every == 0
 
 
-def seed_draws(seed: int, step: int, rank: int = 0) -> None:
-    """Make torch's next draws a function of seed, step and rank."""
-    torch.manual_seed(int(hashing.bits(seed, torch.tensor(step), torch.tensor(rank))))
+def seed_draws(seed: int, step: int) -> None:
+    """Make torch's next draws a function of seed and step.
+
+    The same in every process of a run, which takes its part of the whole batch's draws.
+    """
+    # The 0 keeps earlier runs' numbers.
+    torch.manual_seed(int(hashing.bits(seed, torch.tensor(step), 0)))
 
 
 def scalars(vae: VAE, terms: Terms) -> Iterator[tuple[str, Scalar]]:

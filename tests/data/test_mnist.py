@@ -65,12 +65,12 @@ def test_batches_hold_images_and_their_digits(tmp_path: Path) -> None:
     write(tmp_path, "t10k", 100)
     data = MNIST(tmp_path, split="t10k", batch_size=32)
     carried = list(data.test_dataloader())
-    assert [part.tolist() for part in carried] == [data.rows("test").tolist()]
+    assert [digits.rows.tolist() for digits in carried] == [data.rows("test").tolist()]
     batch = data.on_after_batch_transfer(carried[0], 0)
     assert batch.image.shape == (10, 1, 28, 28)
     assert batch.image.dtype == torch.float32
-    assert batch.positions[:, 0].tolist() == [row % 10 for row in carried[0].tolist()]
-    assert sum(len(rows) for rows, _ in zip(data.train_dataloader(), range(3), strict=False)) == 90
+    assert batch.positions[:, 0].tolist() == [row % 10 for row in carried[0].rows.tolist()]
+    assert sum(len(digits.rows) for digits, _ in zip(data.train_dataloader(), range(3), strict=False)) == 90
 
 
 def test_idx_files_are_read_as_torchvision_reads_them(tmp_path: Path) -> None:

@@ -1,13 +1,20 @@
 """The data module: positions travel, images are a function, splits are exact, modes agree."""
 
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from disentone.config import config_dir
 from disentone.data import Sounds, SyntheticData
+from disentone.data.batches import Batches
 from disentone.frontends import CQT
 from disentone.synths import Additive
 
@@ -200,3 +207,102 @@ def test_contradictions_are_refused(tmp_path: Path, settings: dict, message: str
 def test_synth_and_frontend_must_agree_on_the_sample_rate(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the synth runs at 16000 Hz, the front-end at 22050 Hz"):
         SyntheticData(Additive(factors=FACTORS), CQT(sample_rate=22_050))
+
+
+class Waits(TorchDispatchMode):
+    """Notes what would make a GPU's host wait: a value read, a shape that depends on values, a tensor of numbers."""
+
+    NAMES = ("_local_scalar_dense", "lift_fresh", "nonzero", "masked_select", "equal", "is_nonzero")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.name().split("::")[1].split(".")[0]
+        if name in self.NAMES:
+            self.found.append(name)
+        return func(*args, **kwargs or {})
+
+
+NUISANCES = ["++synth.random_phase=true", "++synth.onset=0.1", "++synth.level_db=6"]
+
+
+@pytest.fixture(scope="module", params=["tones_noisy", "tones_smooth", "syntone"])
+def preset(request: pytest.FixtureRequest) -> SyntheticData:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        words = [f"synth={request.param}", *NUISANCES, "synth.duration=0.25", "data.mode=on_the_fly", "run_dir=."]
+        cfg = compose("train", words)
+    return instantiate(cfg.data, _convert_="all")
+
+
+def test_a_batch_is_rendered_without_reading_or_uploading_a_number(preset: SyntheticData) -> None:
+    sounds = preset.sounds(preset.rows("train")[:4])
+    preset.render(sounds)  # which makes what is the same for all batches
+    with Waits() as waits:
+        preset.render(sounds)
+    assert waits.found == []
+
+
+GRAPH = """
+import sys, torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from disentone.config import config_dir
+for frontend in ("cqt", "mel", "stft"):
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        data = instantiate(compose("train", [*sys.argv[1:], f"frontend={frontend}"]).data, _convert_="all")
+    sounds = data.sounds(data.rows("train")[:4])
+    graph = torch.compile(data._rendered, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        assert (graph(sounds.positions, sounds.keys) - data.render(sounds)).abs().max() < 1e-4
+"""
+
+
+@pytest.mark.parametrize("synth", ["tones_noisy", "syntone"])
+def test_positions_to_image_is_one_graph(synth: str) -> None:
+    """In a process of its own, since the shape checks of the tests are no part of a graph."""
+    settings = [f"synth={synth}", *NUISANCES, "synth.duration=0.25", "data.mode=on_the_fly", "run_dir=."]
+    result = subprocess.run([sys.executable, "-c", GRAPH, *settings], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_shares_of_processes_make_up_the_batches_of_one() -> None:
+    rows = torch.arange(100, 130)
+    for length, processes in ((30, 2), (29, 4), (25, 4)):
+        streams = [
+            islice(Batches(lambda i: rows[i], length, 8, seed=0, process=n, processes=processes), 9)
+            for n in range(processes)
+        ]
+        for whole, *parts in zip(islice(Batches(lambda i: rows[i], length, 8, seed=0), 9), *streams, strict=True):
+            mine = [part[0][: share.rows] for part, share in ((part, part[2]) for part in parts)]
+            assert torch.equal(torch.cat(mine), whole[0])
+            assert all(len(part[0]) == max(1, part[2].rows) for part in parts)
+            assert {part[2].total for part in parts} == {len(whole[0])}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gpu_batches_are_the_cpus_and_the_caches(tmp_path: Path, compiled: bool) -> None:
+    """A loader's batch on the fly, by Lightning's hooks, against the CPU's and against the float16 on disk."""
+    live, cached = make_data(tmp_path, noisy=True, compile=compiled), make_data(tmp_path, noisy=True, mode="cached")
+    cached.setup()
+    sounds = next(iter(live.train_dataloader()))
+    there = live.on_after_batch_transfer(Sounds(sounds.positions.cuda(), sounds.keys.cuda()), 0)
+    looked_up = cached.on_after_batch_transfer(cached.on_before_batch_transfer(sounds, 0), 0)
+    assert there.image.is_cuda
+    assert (there.image.cpu() - make_data(tmp_path, noisy=True).render(sounds)).abs().max() < 1e-3
+    assert (there.image.cpu() - looked_up.image).abs().max() < 1e-3 + 5e-4
+
+
+@pytest.mark.gpu
+def test_a_gpu_batch_is_rendered_without_waiting(tmp_path: Path) -> None:
+    data = make_data(tmp_path, noisy=True)
+    rows = data.rows("train")[:7].cuda()
+    data.render(data.sounds(rows))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        image = data.render(data.sounds(rows))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert image.isfinite().all()

@@ -254,6 +254,13 @@ def test_as_many_bins_as_the_message_admits_work_and_one_more_does_not(settings,
 @pytest.mark.gpu
 def test_cpu_and_gpu_see_the_same(tones):
     assert (CQT().transform(tones) - CQT().cuda().transform(tones.cuda()).cpu()).abs().max() < 1e-5
+    # Whatever products the network may use.
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cuda", torch.bfloat16):
+            assert (CQT()(tones) - CQT().cuda()(tones.cuda()).cpu()).abs().max() < 1e-3
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 def test_the_vqt_is_librosas(tones: torch.Tensor) -> None:

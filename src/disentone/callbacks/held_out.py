@@ -7,6 +7,7 @@ import torch
 
 from disentone.codes import BATCH, encode, model_and_data
 from disentone.data import FactorData
+from disentone.loggers import log_found
 from disentone.metrics import evaluate
 from disentone.objectives import kl_per_latent
 from disentone.shapes import Rows
@@ -37,10 +38,12 @@ class HeldOutScores(pl.Callback):
         _, data = model_and_data(trainer)
         if data.held_out is None:
             return
-        for part, rows in self._parts(data).items():
+        found: dict[str, float] = {}
+        for part, rows in self._parts(data).items() if trainer.is_global_zero else ():
             if len(rows):
                 terms = self._terms(trainer, data, rows)
-                pl_module.log_dict({f"test/{part}/{name}": term for name, term in terms.items()})
+                found |= {f"test/{part}/{name}": term for name, term in terms.items()}
+        log_found(trainer, found)
 
     def _parts(self, data: FactorData) -> dict[str, Rows]:
         assert data.held_out is not None

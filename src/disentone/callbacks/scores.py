@@ -13,7 +13,7 @@ from disentone import plots
 from disentone.codes import BATCH, encode, model_and_data
 from disentone.data import FactorData
 from disentone.files import write_atomically
-from disentone.loggers import log_image, log_table
+from disentone.loggers import log_found, log_image, log_table
 from disentone.metrics.dci import backend_of
 from disentone.metrics.evaluation import MATRICES, chosen_metrics, evaluate, for_json, numbers
 from disentone.metrics.traversal import traversal
@@ -77,20 +77,30 @@ class Scores(pl.Callback):
         """Score the untrained network; a resumed run has these scores in its checkpoint."""
         if trainer.ckpt_path is not None or trainer.global_step > 0:
             return
-        training = pl_module.training
-        pl_module.eval()
-        codes, rows = self._codes(trainer, self.rows)
-        scores = self._score(trainer, codes, rows, self.metrics, chance=False)
-        pl_module.train(training)
-        self.untrained = {f"untrained/{key}": value for key, value in numbers(scores).items()}
+        if trainer.is_global_zero:
+            training = pl_module.training
+            pl_module.eval()
+            codes, rows = self._codes(trainer, self.rows)
+            scores = self._score(trainer, codes, rows, self.metrics, chance=False)
+            pl_module.train(training)
+            self.untrained = {f"untrained/{key}": value for key, value in numbers(scores).items()}
+        self.untrained = trainer.strategy.broadcast(self.untrained)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score a sample and log the numbers."""
-        codes, rows = self._codes(trainer, self.validation_rows)
-        pl_module.log_dict(numbers(self._score(trainer, codes, rows, self.validation_metrics)))
+        found: dict[str, float] = {}
+        if trainer.is_global_zero:
+            codes, rows = self._codes(trainer, self.validation_rows)
+            found = numbers(self._score(trainer, codes, rows, self.validation_metrics))
+        log_found(trainer, found)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score all evaluation rows; write numbers, codes and heat maps."""
+        # Read in every process, since they meet to add the terms up.
+        terms = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
+        log_found(trainer, self._score_and_write(trainer, terms) if trainer.is_global_zero else {})
+
+    def _score_and_write(self, trainer: pl.Trainer, terms: dict[str, float]) -> dict[str, float]:
         vae, data = model_and_data(trainer)
         codes, rows = self._codes(trainer, self.rows)
         scores = self._score(trainer, codes, rows, self.metrics)
@@ -99,14 +109,7 @@ class Scores(pl.Callback):
             walked = walk(vae, data, codes, rows, trainer.strategy.root_device, self.seed)
         missed = unexplained_variance(vae, data, data.rows("test")[: self.rows], trainer.strategy.root_device)
         found = {"unexplained_variance": missed, **numbers(scores), **numbers(walked), **self.untrained}
-        pl_module.log_dict(found)
-        if not trainer.is_global_zero:
-            return
-        test_terms = {
-            key.removeprefix("test/"): float(value)
-            for key, value in trainer.callback_metrics.items()
-            if key.startswith("test/")
-        }
+        test_terms = {key.removeprefix("test/"): value for key, value in terms.items()}
         matrices = {key: scores[key].tolist() for key in MATRICES if key in scores}
         settings = {**scores["settings"], "traversal": walked.get("settings")}
         report = {"step": trainer.global_step, **for_json({**test_terms, **found}), **matrices, "settings": settings}
@@ -119,6 +122,7 @@ class Scores(pl.Callback):
         parts = by_factor(scores)
         log_table(trainer, "scores_by_factor", list(parts[0]), [list(part.values()) for part in parts])
         write_atomically(self.run_dir / "scores.json", json.dumps(report, indent=2))
+        return found
 
     def _codes(self, trainer: pl.Trainer, limit: int) -> tuple[Codes, Rows]:
         vae, data = model_and_data(trainer)

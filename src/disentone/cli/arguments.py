@@ -18,7 +18,11 @@ INCIDENTAL = (
     "logger",
     "callbacks",
     "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
     "data.cache",
+    "data.compile",
     "data.folder",
 )
 
@@ -75,4 +79,9 @@ def _resumed(arguments: Sequence[str]) -> list[str]:
         raise ValueError(f"{resume} is no run folder: it has no config.yaml")
     if (folder / "scores.json").exists():
         raise ValueError(f"{resume} is finished: its scores are in scores.json")
+    return of_run_folder(folder)
+
+
+def of_run_folder(folder: Path) -> list[str]:
+    """Hydra's arguments that continue a begun run folder as it was configured."""
     return ["--config-dir", str(folder), "--config-name", "config", f"hydra.run.dir='{folder}'"]

@@ -18,10 +18,12 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import LambdaCallback
 
 from disentone import checkpoints, config, errors, loggers
-from disentone.cli import arguments
+from disentone.cli import arguments, processes
 from disentone.data import FactorData
+from disentone.data.factor_data import check_divides
 from disentone.files import remove_temporary, write_atomically
 from disentone.provenance import provenance
 from disentone.report.results import SweepResults, finish_sweep
@@ -43,21 +45,34 @@ class Run(NamedTuple):
 def train(cfg: DictConfig) -> None:
     """Train and score what a config describes; everything it makes lies in ``cfg.run_dir``.
 
-    A run folder that was begun is continued from its newest checkpoint, one that is finished is left alone.
+    A run folder that was begun is continued from its newest checkpoint, one that is finished is left alone. Where
+    the trainer has several devices, each is a process of its own, and this one waits for them.
 
     Raises:
         ValueError: for a config that cannot be, or a folder that holds a run of another one.
+        ChildProcessError: for a process that failed.
 
     """
     config.check(cfg)
+    run_dir = Path(cfg.run_dir)
+    if not processes.is_first():
+        _in_this_process(cfg)
+        return
+    count = processes.to_start(config.plain(cfg, resolve=True)["trainer"])
+    check_divides(cfg.data.batch_size, count)
     try:
         # Released when the process ends, however it ends.
-        with lock(Path(cfg.run_dir)):
-            if (run := build(cfg)) is not None:
-                with closing_loggers(run):
-                    fit(run)
-                    score(run)
-    except Timeout:
+        with lock(run_dir):
+            if count == 1 or _is_finished(cfg):
+                _in_this_process(cfg)
+                return
+            _set_old_error_aside(run_dir)
+            write_atomically(run_dir / "config.yaml", config.to_yaml(cfg))
+        # The first of them takes the lock anew: it is held as long as that one lives.
+        processes.run(count, run_dir)
+    except Timeout as error:
+        if processes.are_several():
+            raise ValueError(_taken(cfg)) from error  # so that those beside this one end, too
         leave_to_other_process(cfg)
 
 
@@ -68,7 +83,22 @@ def lock(run_dir: Path) -> FileLock:
 
 def leave_to_other_process(cfg: DictConfig) -> None:
     """Say why nothing is done."""
-    print(f"{cfg.run_dir} is being trained by another process, which it is left to")
+    print(_taken(cfg))
+
+
+def _taken(cfg: DictConfig) -> str:
+    return f"{cfg.run_dir} is being trained by another process, which it is left to"
+
+
+def _is_finished(cfg: DictConfig) -> bool:
+    return config.is_same_run(cfg, Path(cfg.run_dir)) and (Path(cfg.run_dir) / "scores.json").exists()
+
+
+def _in_this_process(cfg: DictConfig) -> None:
+    if (run := build(cfg)) is not None:
+        with closing_loggers(run):
+            fit(run)
+            score(run)
 
 
 def build(cfg: DictConfig, **trainer_settings: Any) -> Run | None:
@@ -79,12 +109,14 @@ def build(cfg: DictConfig, **trainer_settings: Any) -> Run | None:
         trainer_settings: instead of those of ``cfg.trainer``.
 
     """
-    run_dir = Path(cfg.run_dir)
-    if config.is_same_run(cfg, run_dir) and (run_dir / "scores.json").exists():
-        print(f"{run_dir} is finished; nothing to do")
+    run_dir, first = Path(cfg.run_dir), processes.is_first()
+    if _is_finished(cfg):
+        if first:
+            print(f"{run_dir} is finished; nothing to do")
         return None
     begun = time.monotonic()
-    _set_old_error_aside(run_dir)
+    if first:
+        _set_old_error_aside(run_dir)
     kept, resolved = config.to_yaml(cfg), config.plain(cfg, resolve=True)  # instantiate resolves cfg in place
     if devices := gpu_of_job(cfg.trainer.devices):
         cfg.trainer.devices = devices
@@ -95,10 +127,14 @@ def build(cfg: DictConfig, **trainer_settings: Any) -> Run | None:
     system = System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer), cfg.seed)
     system.configure_optimizers()  # a setting that the optimiser refuses should stop the run here
     callbacks = [instantiate(node, _convert_="all") for node in (*cfg.callbacks.values(), cfg.metrics)]
-    run_loggers = [instantiate(logger) for logger in cfg.logger.values()]
+    if processes.are_several():
+        # Before this process leaves the others, which then fail of its absence.
+        callbacks.append(LambdaCallback(on_exception=lambda trainer, module, error: _keep_error(error, run_dir)))
+    run_loggers = [instantiate(logger) for logger in cfg.logger.values() if first]
     parts = {"callbacks": callbacks, "logger": run_loggers, "plugins": [checkpoints.AtomicCheckpointIO()]}
     trainer = instantiate(cfg.trainer, _convert_="all")(**parts, **trainer_settings)
-    write_atomically(run_dir / "config.yaml", kept)
+    if first:
+        write_atomically(run_dir / "config.yaml", kept)
     return Run(run_dir, resolved, system, data, trainer, provenance(), begun)
 
 
@@ -119,6 +155,8 @@ def score(run: Run) -> None:
     """
     run.trainer.save_checkpoint(run.folder / "checkpoints" / checkpoints.LAST)
     run.trainer.test(run.system, run.data, verbose=False)
+    if not processes.is_first():
+        return
     if not (run.folder / "scores.json").exists():
         raise ValueError("the run was not scored; trainer.limit_test_batches must leave something to test")
     remove_temporary(run.folder)
@@ -152,6 +190,16 @@ def _set_old_error_aside(run_dir: Path) -> None:
         old.rename(run_dir / f"error_{len(list(run_dir.glob('error_*.txt'))) + 1}.txt")
 
 
+def _keep_error(error: BaseException, run_dir: Path) -> None:
+    path = run_dir / "error.txt"
+    # Of several processes the first that fails says why; the others fail because it is gone.
+    if path.exists() and (processes.are_several() or isinstance(error, ChildProcessError)):
+        return
+    # Its last line is what the sweep's summary says of the run.
+    reason = " ".join(errors.message(error).split())
+    write_atomically(path, f"{''.join(traceback.format_exception(error))}\n{reason}\n")
+
+
 OmegaConf.register_new_resolver("folder_name", arguments.folder_name, replace=True)
 
 
@@ -165,7 +213,8 @@ def run(cfg: DictConfig) -> None:
 @contextmanager
 def reported(cfg: DictConfig) -> Iterator[None]:
     """A job without Lightning's chatter; a failed one says why in its own folder, too."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     # Positions are a few bytes a row; a worker process would only add its own cost.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     # The loader does resume, by the number of the step.
@@ -177,9 +226,7 @@ def reported(cfg: DictConfig) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Its last line is what the sweep's summary says of the run.
-        reason = " ".join(errors.message(error).split())
-        write_atomically(Path(cfg.run_dir) / "error.txt", f"{traceback.format_exc()}\n{reason}\n")
+        _keep_error(error, Path(cfg.run_dir))
         raise
 
 

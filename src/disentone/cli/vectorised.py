@@ -85,6 +85,7 @@ def _begin(job: Job, locks: ExitStack, cfg: DictConfig) -> None:
             # of inference mode could not be trained on afterwards.
             job.run = train.build(cfg, max_steps=0, inference_mode=False)
             if job.run is not None:
+                stacked.check_trainer(job.run.trainer)
                 train.fit(job.run)
                 job.member = Member(job.run.system, job.run.data, job.run.trainer)
                 job.make_trainer = instantiate(cfg.trainer, _convert_="all")

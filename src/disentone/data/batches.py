@@ -1,4 +1,4 @@
-"""Which rows make a batch: shuffled passes that a resumed run can enter anywhere."""
+"""Which rows make a batch, and which of them are this process's: shuffled passes that can be entered anywhere."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,16 +8,21 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from disentone.hashing import Permutation
+from disentone.shapes import Rows, Share
 
 BATCHES_AHEAD = 64
 
+Carried = tuple[Rows, Rows, Share | None]
+"""Row numbers, draw numbers, and what they are of the batch."""
 
-class Batches(Sampler[tuple[Tensor, Tensor]]):
-    """Batches of (row, draw number) of one split; the last of each pass may be smaller.
+
+class Batches(Sampler[Carried]):
+    """Batches of (rows, draw numbers, share) of one split; the last of each pass may be smaller.
 
     With a seed it is an endless stream of shuffled passes, of which batch number n is a function of (seed, n):
     a resumed run starts at the number it had reached. Draws are numbered on through the passes, so that a
-    renewed draw has a number of its own.
+    renewed draw has a number of its own. Several processes share every batch, so that it is the same batch however
+    many they are; each has consecutive rows of it.
 
     Args:
         rows: from indices of the split to row numbers.
@@ -25,6 +30,8 @@ class Batches(Sampler[tuple[Tensor, Tensor]]):
         batch_size: rows of a batch.
         seed: of the order; None keeps the split's own, once.
         start: answers the number of the batch to begin with, when iteration begins.
+        process: which of the processes this is, from 0.
+        processes: how many share each batch.
 
     """
 
@@ -35,13 +42,16 @@ class Batches(Sampler[tuple[Tensor, Tensor]]):
         batch_size: int,
         seed: int | None = None,
         start: Callable[[], int] = lambda: 0,
+        process: int = 0,
+        processes: int = 1,
     ) -> None:
+        self.process, self.processes = process, processes
         self.rows, self.length, self.batch_size, self.seed, self.start = rows, length, batch_size, seed, start
 
     def __len__(self) -> int:
         return -(-self.length // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]]:
+    def __iter__(self) -> Iterator[Carried]:
         if self.seed is None:
             yield from self._batches(lambda indices: indices, 0, 0)
             return
@@ -50,11 +60,17 @@ class Batches(Sampler[tuple[Tensor, Tensor]]):
             yield from self._batches(Permutation(self.length, self.seed + (epoch + 1) * 2**32), epoch, done)
             epoch, done = epoch + 1, 0
 
-    def _batches(
-        self, order: Callable[[Tensor], Tensor], epoch: int, done: int
-    ) -> Iterator[tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]]:
+    def _batches(self, order: Callable[[Tensor], Tensor], epoch: int, done: int) -> Iterator[Carried]:
         chunk = self.batch_size * BATCHES_AHEAD
         for first in range(done * self.batch_size, self.length, chunk):
             indices = order(torch.arange(first, min(first + chunk, self.length)))
             rows, draws = self.rows(indices), indices + epoch * self.length
-            yield from zip(torch.split(rows, self.batch_size), torch.split(draws, self.batch_size), strict=True)
+            for batch in zip(torch.split(rows, self.batch_size), torch.split(draws, self.batch_size), strict=True):
+                yield self._part(*batch)
+
+    def _part(self, rows: Int64[Tensor, "whole"], draws: Int64[Tensor, "whole"]) -> Carried:
+        if self.processes == 1:
+            return rows, draws, None
+        first, end = (len(rows) * number // self.processes for number in (self.process, self.process + 1))
+        mine = slice(first, max(end, first + 1))
+        return rows[mine], draws[mine], Share(first, end - first, len(rows))

@@ -26,7 +26,7 @@ class FactorData(pl.LightningDataModule, ABC):
     Loaders carry row numbers or less; images are made, or looked up, on the batch's device.
 
     Args:
-        batch_size: rows of a batch.
+        batch_size: rows of a batch, whichever number of processes share it.
         seed: of split and order.
         num_workers: of the loaders.
 
@@ -63,7 +63,7 @@ class FactorData(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def dataset(self, split: Split) -> Dataset[Any]:
-        """From a batch's (rows, draw numbers) to what a loader carries; indexed by :class:`Batches`."""
+        """From a batch's (rows, draw numbers, share) to what a loader carries; indexed by :class:`Batches`."""
 
     def rows(self, split: Split) -> Rows:
         """Row numbers of a split, in its seeded order."""
@@ -86,9 +86,30 @@ class FactorData(pl.LightningDataModule, ABC):
 
     def _loader(self, split: Split) -> DataLoader[Any]:
         seed = self.seed if split == "train" else None
-        batches = Batches(partial(self.rows_at, split), self.sizes[split], self.batch_size, seed, self._batches_seen)
+        process, processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        check_divides(self.batch_size, processes)
+        batches = Batches(
+            partial(self.rows_at, split),
+            self.sizes[split],
+            self.batch_size,
+            seed,
+            self._batches_seen,
+            process,
+            processes,
+        )
         # batch_size=None: the sampler yields whole batches of rows, the data set answers with one batch.
         return DataLoader(self.dataset(split), sampler=batches, batch_size=None, num_workers=self.num_workers)
+
+
+def check_divides(batch_size: int, processes: int) -> None:
+    """Raise ValueError unless every process gets as many rows of a batch."""
+    if batch_size % processes:
+        below = batch_size // processes * processes
+        fitting = f"{below} or {below + processes}" if below else f"{processes}"
+        raise ValueError(
+            f"data.batch_size is shared by all processes, and {batch_size} rows do not divide by {processes}; "
+            f"use {fitting}, or another trainer.devices"
+        )
 
 
 def check_batch_size(batch_size: int, rows: int) -> None:

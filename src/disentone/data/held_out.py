@@ -102,7 +102,7 @@ class Correlated(HeldOut):
     def kept(self, space: FactorSpace, rows: Rows, seed: int) -> Bool[Tensor, "batch"]:
         """Rows drawn by their probability."""
         weight = torch.exp(-(self._distance(space, space.grid(rows)) ** 2) / (2 * self.sigma**2))
-        return hashing.uniform(seed, rows, rows.new_tensor(KEEP)) < weight
+        return hashing.uniform(seed, rows, KEEP) < weight
 
     def _distance(self, space: FactorSpace, positions: Positions) -> Float64[Tensor, "batch"]:
         a, b = (

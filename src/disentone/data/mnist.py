@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,13 +17,21 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from disentone.data.batches import Carried
 from disentone.data.factor_data import FactorData, Split, check_batch_size
 from disentone.factors import FactorSpace
 from disentone.hashing import Permutation
-from disentone.shapes import Batch, Image, Positions, Rows
+from disentone.shapes import Batch, Image, Positions, Rows, Share
 
 UNSIGNED_BYTE = 8
 SECONDS_TO_ANSWER = 30.0
+
+
+class Digits(NamedTuple):
+    """Which digits, and what they are of a batch that several processes share."""
+
+    rows: Rows
+    share: Share | None
 
 
 class MNIST(FactorData):
@@ -32,7 +41,7 @@ class MNIST(FactorData):
         folder: where the IDX files lie (plain or .gz, here or in ``MNIST/raw``), or are downloaded to.
         split: ``full`` trains on the training file less a twelfth, which validates, and tests on the test file;
             ``t10k`` needs the test file alone: nine tenths of it train, the last tenth validates and tests.
-        batch_size: rows of a batch.
+        batch_size: rows of a batch, whichever number of processes share it.
         seed: of split and order.
         num_workers: of the loaders; digits are in memory, so 0 is fastest.
 
@@ -87,8 +96,8 @@ class MNIST(FactorData):
         """The digits' pictures, on the rows' device."""
         return self._pixels[rows.to(self._pixels.device)][:, None].to(rows.device).float() / 255
 
-    def dataset(self, split: Split) -> Dataset[Rows]:
-        """Row numbers, as they come."""
+    def dataset(self, split: Split) -> Dataset[Digits]:
+        """Row numbers and their share of the batch, as they come."""
         return _Rows()
 
     def setup(self, stage: str | None = None) -> None:
@@ -97,14 +106,15 @@ class MNIST(FactorData):
             device = self.trainer.strategy.root_device
             self._pixels, self._digits = self._pixels.to(device), self._digits.to(device)
 
-    def on_after_batch_transfer(self, batch: Rows, dataloader_idx: int) -> Batch:
+    def on_after_batch_transfer(self, batch: Digits, dataloader_idx: int) -> Batch:
         """Row numbers become images and digits on the device."""
-        return Batch(self.images(batch), self.positions(batch))
+        return Batch(self.images(batch.rows), self.positions(batch.rows), batch.share)
 
 
-class _Rows(Dataset[Rows]):
-    def __getitem__(self, batch: tuple[Rows, Rows]) -> Rows:
-        return batch[0]
+class _Rows(Dataset[Digits]):
+    def __getitem__(self, batch: Carried) -> Digits:
+        rows, _, share = batch
+        return Digits(rows, share)
 
 
 def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:

@@ -1,6 +1,6 @@
 """A synthetic data set is a function: positions travel, sound and image are made on the batch's device."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,13 +9,15 @@ from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from disentone.data.batches import Carried
 from disentone.data.cache import ImageCache, image_bytes
 from disentone.data.factor_data import SPLITS, FactorData, Split, check_batch_size
 from disentone.data.held_out import HeldOut
 from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
 from disentone.hashing import Permutation
-from disentone.shapes import Audio, Batch, Image, Positions, Rows
+from disentone.precision import full_float32
+from disentone.shapes import Audio, Batch, Image, Positions, Rows, Share
 from disentone.synths import Synth
 
 MOST_LISTED = 20_000_000
@@ -26,6 +28,8 @@ class Sounds(NamedTuple):
 
     positions: Positions
     keys: Rows
+    share: Share | None = None
+    """What they are of a batch that several processes share."""
 
 
 class SyntheticData(FactorData):
@@ -34,7 +38,7 @@ class SyntheticData(FactorData):
     Args:
         synth: values to audio.
         frontend: audio to image.
-        batch_size: rows of a batch.
+        batch_size: rows of a batch, whichever number of processes share it.
         mode: ``on_the_fly`` renders every batch on its device; ``cached`` renders the whole space once, as
             float16 on disk, for all runs with the same synth and front-end; ``auto`` is cached on a CPU where
             the limit admits it, and on the fly elsewhere.
@@ -47,6 +51,8 @@ class SyntheticData(FactorData):
         cache_dir: where ``cached`` keeps its files, safe to delete.
         cache_limit_gb: what they may take together; the least recently used go first.
         num_workers: of the loaders; positions are cheap, so 0 is fastest.
+        compile: render the loaders' batches by ``torch.compile``, positions to image one graph of few kernels: for
+            a GPU, where a hundred small ones may take longer to launch than to run. The first batch then takes long.
 
     Raises:
         ValueError: for settings that leave a split without rows or contradict one another.
@@ -70,6 +76,7 @@ class SyntheticData(FactorData):
         cache_dir: str | Path = "outputs/cache",
         cache_limit_gb: float = 10.0,
         num_workers: int = 0,
+        compile: bool = False,
     ) -> None:
         super().__init__(batch_size, seed, num_workers)
         if frontend.sample_rate != synth.sample_rate:
@@ -89,6 +96,11 @@ class SyntheticData(FactorData):
         self._cache_dir, self._cache_limit = Path(cache_dir), int(cache_limit_gb * 1e9)
         self._cache: ImageCache | None = None
         self.mode = self._checked_mode(mode)
+        self._image_of: Callable[[Positions, Rows], Image] = self._rendered
+        if compile:
+            torch.compiler.reset()  # graphs of an earlier run in this process count against torch's limit of them
+            # A pass's smaller last batch gets a graph of its own.
+            self._image_of = torch.compile(self._rendered, fullgraph=True, dynamic=False)
 
     # What is in the data: rows, sounds, images.
 
@@ -115,8 +127,12 @@ class SyntheticData(FactorData):
 
     def render(self, sounds: Sounds) -> Image:
         """Images rendered on the device of their positions: float32 [batch 1 ...], without gradient."""
+        self.frontend.to(sounds.positions.device)
         with torch.no_grad():
-            return self.frontend.to(sounds.positions.device)(self.audio(sounds))
+            return self._rendered(sounds.positions, sounds.keys)
+
+    def _rendered(self, positions: Positions, keys: Rows) -> Image:
+        return self.frontend(self.synth(self.space.values(positions), keys))
 
     def positions(self, rows: Rows) -> Positions:
         """Positions of rows of the grid."""
@@ -155,9 +171,23 @@ class SyntheticData(FactorData):
             self.space, self.sizes[split], self.seed, training and self.continuous, training and self.renew_nuisances
         )
 
-    def on_after_batch_transfer(self, batch: Sounds, dataloader_idx: int) -> Batch:
+    def on_before_batch_transfer(self, batch: Sounds, dataloader_idx: int) -> Sounds | Batch:
+        """Images that are on disk are looked up while their keys are still on the CPU."""
+        return batch if self._cache is None else Batch(self._images(batch), batch.positions, batch.share)
+
+    def on_after_batch_transfer(self, batch: Sounds | Batch, dataloader_idx: int) -> Batch:
         """Positions, already on the device, become images there."""
-        return Batch(self._images(batch), batch.positions)
+        if isinstance(batch, Batch):
+            return batch
+        return Batch(self._loaded(batch), batch.positions, batch.share)
+
+    def _loaded(self, sounds: Sounds) -> Image:
+        """As ``images``, and compiled if that was asked for."""
+        if self._cache is not None:
+            return self._images(sounds)
+        self.frontend.to(sounds.positions.device)
+        with torch.no_grad(), full_float32():
+            return self._image_of(sounds.positions, sounds.keys)
 
     def _leave_out(self, held_out: HeldOut) -> dict[Split, Rows]:
         """The rows that are left of train and validation, listed; their sizes shrink."""
@@ -191,21 +221,21 @@ class SyntheticData(FactorData):
 
 
 class _Split(Dataset[Sounds]):
-    """Batches of (row, draw number) to batches of sounds: all that a loader's worker needs."""
+    """Batches of (rows, draw numbers, share) to batches of sounds: all that a loader's worker needs."""
 
     def __init__(self, space: FactorSpace, length: int, seed: int, continuous: bool, renew_nuisances: bool) -> None:
         self.space, self.length, self.seed = space, length, seed
         self.continuous, self.renew_nuisances = continuous, renew_nuisances
 
-    def __getitem__(self, batch: tuple[Int64[Tensor, "batch"], Int64[Tensor, "batch"]]) -> Sounds:
-        rows, draws = batch
+    def __getitem__(self, batch: Carried) -> Sounds:
+        rows, draws, share = batch
         if self.continuous:
             # Beyond the grid's own keys, so that no draw has the noise of a held-out row.
-            return Sounds(self.space.continuous(draws, self.seed), draws + len(self.space))
+            return Sounds(self.space.continuous(draws, self.seed), draws + len(self.space), share)
         if self.renew_nuisances:
             rows_of_pass = draws // self.length * len(self.space)
-            return Sounds(self.space.grid(rows), rows + rows_of_pass)
-        return Sounds(self.space.grid(rows), rows)
+            return Sounds(self.space.grid(rows), rows + rows_of_pass, share)
+        return Sounds(self.space.grid(rows), rows, share)
 
 
 def _split_sizes(rows: int, fractions: Sequence[float]) -> dict[Split, int]:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from disentone.models.likelihoods import Bernoulli, Likelihood
-from disentone.shapes import Codes, Image, Posterior
+from disentone.shapes import Codes, Image, Posterior, Share
 
 
 class VAE(nn.Module):
@@ -48,13 +48,19 @@ class VAE(nn.Module):
         mean, logvar = self.encoder(image).float().chunk(2, dim=1)
         return Posterior(mean, logvar)
 
-    def sample(self, posterior: Posterior) -> Codes:
-        """One reparameterised draw from each posterior."""
-        return posterior.mean + torch.exp(0.5 * posterior.logvar) * self.noise(posterior.mean)
+    def sample(self, posterior: Posterior, share: Share | None = None) -> Codes:
+        """One reparameterised draw from each posterior; ``share`` is the batch's."""
+        return posterior.mean + torch.exp(0.5 * posterior.logvar) * self.noise(posterior.mean, share)
 
-    def noise(self, like: Codes) -> Codes:
-        """A standard normal draw for every code; apart, since vectorised training draws it beforehand."""
-        return torch.randn_like(like)
+    def noise(self, like: Codes, share: Share | None = None) -> Codes:
+        """A standard normal draw for every code; apart, since stacked runs have it drawn beforehand.
+
+        Of a batch that several processes share, each draws the noise of the whole and takes its ``share``'s: the
+        batch has the same noise however many they are.
+        """
+        if share is None:
+            return torch.randn_like(like)
+        return torch.randn(share.total, like.shape[1], device=like.device)[share.first :][: len(like)]
 
     def decode(self, codes: Codes) -> Image:
         """The expected image of each code."""

@@ -30,7 +30,7 @@ class BetaVAE(Objective):
     def __call__(self, vae: VAE, batch: Batch, step: int) -> Terms:
         """Terms: loss, reconstruction (-log p(x|z)), kl, kl_per_latent, elbo, beta, normalised_beta."""
         posterior = vae.encode(batch.image)
-        output = vae.decoder(vae.sample(posterior))
+        output = vae.decoder(vae.sample(posterior, batch.share))
         reconstruction = vae.likelihood.nll(output, batch.image).mean()
         divergence = kl_per_latent(posterior).mean(dim=0)
         kl = divergence.sum()

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -118,11 +119,11 @@ class Synth(ABC):
         phases = partials.phases
         if self.random_phase:
             number = torch.arange(phases.shape[1], device=phases.device)
-            phases = phases + hashing.uniform(self.seed, keys[:, None], keys.new_tensor(PHASE), number)
+            phases = phases + hashing.uniform(self.seed, keys[:, None], PHASE, number)
         amplitudes = partials.amplitudes.where(partials.frequencies < self.nyquist, 0.0)
         decay = parameters["decay"]
         if self.onset > 0:
-            onset = self.onset * hashing.uniform(self.seed, keys, keys.new_tensor(ONSET))
+            onset = self.onset * hashing.uniform(self.seed, keys, ONSET)
             phases = phases - partials.frequencies * onset[:, None]
             audio = self._sum(partials.frequencies, amplitudes, phases, torch.zeros_like(decay))
             audio = audio * self._late_envelope(decay, onset)
@@ -131,7 +132,7 @@ class Synth(ABC):
         if self.gain == "peak":
             audio = audio / audio.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(audio.dtype).tiny)
         if self.level_db > 0:
-            level = self.level_db * hashing.uniform(self.seed, keys, keys.new_tensor(LEVEL))
+            level = self.level_db * hashing.uniform(self.seed, keys, LEVEL)
             audio = audio * (10 ** (-level / 20)).float()[:, None]
         return self._add_noise(audio, parameters["snr_db"], keys) if self.is_noisy else audio
 
@@ -141,8 +142,7 @@ class Synth(ABC):
         for column, name in enumerate(self.space.names):
             parameters[name] = values[:, column]
             if name in self._labels:
-                numbers = torch.tensor(self._labels[name], device=values.device, dtype=torch.float64)
-                parameters[name] = numbers[values[:, column].long()]
+                parameters[name] = _numbers(tuple(self._labels[name]), values.device)[values[:, column].long()]
         return parameters
 
     def extreme(self, name: str) -> tuple[float, float]:
@@ -204,8 +204,19 @@ class Synth(ABC):
     def _add_noise(self, audio: Audio, snr_db: Float64[Tensor, "batch"], keys: Rows) -> Audio:
         power = audio.double().square().mean(dim=1) * 10 ** (-snr_db / 10)
         sample = torch.arange(audio.shape[1], device=audio.device)
-        noise = hashing.normal(self.seed, keys[:, None], keys.new_tensor(NOISE), sample)
+        noise = hashing.normal(self.seed, keys[:, None], NOISE, sample)
         return audio + (noise * power.sqrt()[:, None]).float()
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _numbers(values: tuple[int, ...], device: torch.device) -> Float64[Tensor, "label"]:
+    """Made once for each device: an upload in every batch would make the host wait for it."""
+    return _made(values, device)
+
+
+@lru_cache(maxsize=256)
+def _made(values: tuple[int, ...], device: torch.device) -> Float64[Tensor, "label"]:
+    return torch.tensor(values, device=device, dtype=torch.float64)
 
 
 def sum_partials(

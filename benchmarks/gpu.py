@@ -1,0 +1,143 @@
+"""What rendering costs on a GPU: python -m benchmarks.gpu [--batch 64] [--seconds 2].
+
+Seconds of sound that a second renders, from positions to image, and the share of an on-the-fly training step that this
+takes; op by op and compiled, float32 and bf16 network, of the presets at full size (80 x 63 images). Each figure is
+the median of interleaved repeats, timed by events on the GPU.
+"""
+
+import argparse
+import contextlib
+import json
+import platform
+import statistics
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from rich.console import Console
+from rich.table import Table
+
+from disentone.config import config_dir
+from disentone.data import Sounds, SyntheticData
+from disentone.shapes import Batch
+
+PRESETS = ("tones", "tones_noisy", "syntone")
+WARM_UP, REPEATS = 10, 7
+DEVICE = torch.device("cuda")
+FOLDER = Path(__file__).parent / "results"
+
+
+def composed(preset: str, batch: int, compiled: bool) -> Any:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        settings = [f"synth={preset}", f"data.batch_size={batch}", f"data.compile={str(compiled).lower()}"]
+        return compose("train", [*settings, "data.mode=on_the_fly", "run_dir=."])
+
+
+def milliseconds(calls: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """Median time of one call of each, in turns, as many calls a turn as take so long."""
+    counts = {}
+    for name, call in calls.items():
+        for _ in range(WARM_UP):
+            call()
+        counts[name] = max(1, round(seconds * 1000 / REPEATS / elapsed(call, 10)))
+    turns = [{name: elapsed(call, counts[name]) for name, call in calls.items()} for _ in range(REPEATS)]
+    return {name: statistics.median(turn[name] for turn in turns) for name in calls}
+
+
+def elapsed(call: Callable[[], object], count: int) -> float:
+    """Milliseconds of a call, launches included, since the host is waited for, too."""
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    begin.record()
+    for _ in range(count):
+        call()
+    end.record()
+    torch.cuda.synchronize()
+    return begin.elapsed_time(end) / count
+
+
+def measure(preset: str, batch: int, seconds: float) -> dict[str, dict[str, float]]:
+    datas = {
+        compiled: instantiate(composed(preset, batch, compiled).data, _convert_="all") for compiled in (False, True)
+    }
+    plain: SyntheticData = datas[False]
+    sounds = Sounds(*(term.to(DEVICE) for term in plain.sounds(plain.rows("train")[:batch])[:2]))
+    cfg = composed(preset, batch, False)
+    pl.seed_everything(0, verbose=False)
+    vae = instantiate(cfg.model, _convert_="all")(plain.shape).to(DEVICE)
+    objective, optimizer = instantiate(cfg.objective), instantiate(cfg.optimizer)(vae.parameters())
+
+    def step(image_of: Callable[[], Batch], precision: str) -> None:
+        made = image_of()
+        bf16 = torch.autocast("cuda", torch.bfloat16) if precision == "bf16-mixed" else contextlib.nullcontext()
+        with bf16:
+            loss = objective(vae, made, 0)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    ready = plain.on_after_batch_transfer(sounds, 0)
+    found = {}
+    for compiled, data in datas.items():
+        made = lambda data=data: data.on_after_batch_transfer(sounds, 0)  # noqa: E731
+        for precision in ("32-true", "bf16-mixed"):
+            calls = {
+                "render": made,
+                "step": lambda made=made, precision=precision: step(made, precision),
+                "step of a ready image": lambda precision=precision: step(lambda: ready, precision),
+            }
+            times = milliseconds(calls, seconds)
+            duration = plain.synth.num_samples / plain.synth.sample_rate
+            found[f"{preset}, {'compiled' if compiled else 'op by op'}, {precision}"] = {
+                **{f"{name} (ms)": took for name, took in times.items()},
+                "times real time": batch * duration / times["render"] * 1000,
+                "data share of a step": 1 - times["step of a ready image"] / times["step"],
+                "steps per second": 1000 / times["step"],
+            }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=64, help="rows of a batch")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each figure is measured")
+    arguments = parser.parse_args()
+    if not torch.cuda.is_available():
+        sys.exit("benchmarks.gpu measures a CUDA device, and there is none; nothing was measured")
+    results: dict[str, dict[str, float]] = {}
+    for preset in PRESETS:
+        results |= measure(preset, arguments.batch, arguments.seconds)
+    report(results, arguments.batch)
+
+
+def report(results: dict[str, dict[str, float]], batch: int) -> None:
+    table = Table(title=f"{torch.cuda.get_device_name()}, batches of {batch}")
+    headings = list(next(iter(results.values())))
+    for heading in ("", *headings):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, row in results.items():
+        table.add_row(name, *(f"{row[heading]:.3g}" for heading in headings))
+    Console(width=140).print(table)
+    facts = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "device": torch.cuda.get_device_name(),
+        "batch": batch,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "cuda": torch.version.cuda,
+            "pytorch_lightning": pl.__version__,
+        },
+    }
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / "gpu.json").write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
