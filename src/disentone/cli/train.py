@@ -59,7 +59,8 @@ def train(cfg: DictConfig) -> None:
         _in_this_process(cfg)
         return
     count = processes.to_start(config.plain(cfg, resolve=True)["trainer"])
-    check_divides(cfg.data.batch_size, count)
+    if "batch_size" in cfg.data:
+        check_divides(cfg.data.batch_size, count)
     try:
         # Released when the process ends, however it ends.
         with lock(run_dir):
