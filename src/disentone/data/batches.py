@@ -9,7 +9,8 @@ from torch.utils.data import Sampler
 
 from disentone.hashing import Permutation
 
-BATCHES_AHEAD = 64
+# Rows are shuffled for so many batches together, which takes little longer than for one.
+BATCHES_AHEAD = 256
 
 
 class Batches(Sampler[tuple[Tensor, Tensor]]):
