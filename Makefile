@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup sweep train test check format docs lock
+.PHONY: setup sweep train test check format bench docs lock
 setup: $(READY)
 
 sweep: $(READY)  ## the main job: what beta does to the latents of a family of tones
@@ -24,6 +24,9 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bench: $(READY)  ## how fast everything is, beside the alternatives; ARGS=synthesis for one
+	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(READY)  ## docs/configuration.md from conf/ and the docstrings
 	$(BIN)/python docs/make_configuration.py

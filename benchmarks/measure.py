@@ -34,7 +34,7 @@ def in_turns(
     """Seconds of every version at every turn, after one call to warm up.
 
     What is quick is called often enough to last ``SHORTEST`` seconds; what has taken ``PATIENCE`` seconds in all is
-    repeated no more.
+    repeated no more, and the first call of what takes that long alone is the only one.
     """
 
     def seconds(version: Version, calls: int) -> float:
@@ -43,8 +43,9 @@ def in_turns(
             version()
         return (clock() - begun) / calls
 
-    calls = {name: max(1, math.ceil(SHORTEST / max(seconds(version, 1), 1e-6))) for name, version in versions.items()}
-    spent: dict[str, list[float]] = {name: [] for name in versions}
+    first = {name: seconds(version, 1) for name, version in versions.items()}
+    calls = {name: max(1, math.ceil(SHORTEST / max(once, 1e-6))) for name, once in first.items()}
+    spent = {name: [once] if once > PATIENCE else [] for name, once in first.items()}
     for _ in range(repeats):
         for name, version in versions.items():
             if sum(spent[name]) * calls[name] < PATIENCE:

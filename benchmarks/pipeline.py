@@ -1,7 +1,8 @@
 """Positions to image, end to end, beside NumPy and librosa in a loop: python -m benchmarks.pipeline.
 
-Rows of the default preset become images of 80 bins by 63 frames, on one thread. The floor is what memory allows:
-writing a batch's audio once, reading it once and writing its images, at the speed of a copy.
+Rows of the default preset become images of 80 bins by 63 frames, on one thread. Two floors: memory, which must take
+the audio, give it back and take the images, at the speed of a copy; and arithmetic, as many multiplications as our
+products and convolutions have, at the speed of a large matrix product.
 """
 
 from statistics import median
@@ -16,8 +17,17 @@ from tests.reference.synthesis import tone
 
 from disentone.data import SyntheticData
 from disentone.frontends import CQT
+from disentone.frontends.halving import AT_ONCE
 
 ROWS, ROWS_IN_LOOP = 256, 8
+
+
+def multiplications(data: SyntheticData) -> float:
+    """Of one row: its sum of ten partials, the halvings, the correlations of every band."""
+    cqt, samples = data.frontend, data.synth.num_samples
+    steps = [2**i for i in range(max(band.step for band in cqt.bands).bit_length() - 1)]
+    halvings = sum(cqt.halving.kernels.numel() * samples / step / (2 * AT_ONCE) for step in steps)
+    return 2 * 10 * samples + halvings + data.shape[2] * sum(band.kernels.numel() for band in cqt.bands)
 
 
 def main() -> None:
@@ -27,12 +37,14 @@ def main() -> None:
     # The copy reads and writes: half the audio and images, twice.
     moved = torch.zeros(ROWS * (2 * data.synth.num_samples + data.shape[1] * data.shape[2]) // 2)
     target = torch.zeros_like(moved)
+    square = torch.randn(2, *[round((ROWS * multiplications(data)) ** (1 / 3))] * 2)
     versions = {
         "disentone": lambda: data.images(rows),
         "NumPy and librosa, in a loop": lambda: images_by_librosa(
             np.stack([tone(*row) for row in values]).astype(np.float32)
         ),
-        "memory, the floor": lambda: target.copy_(moved),
+        "floor of memory": lambda: target.copy_(moved),
+        "floor of arithmetic": lambda: square[0] @ square[1],
     }
     with threads(1):
         seconds = in_turns(versions)

@@ -8,6 +8,7 @@ from tests.models.test_vae import make_vae
 from disentone.data import SyntheticData
 from disentone.models import LearnedGaussian
 from disentone.objectives import BetaVAE, Constant
+from disentone.shapes import Batch
 from disentone.system import System
 
 SCALARS = ("loss", "reconstruction", "kl", "elbo", "beta", "normalised_beta", "likelihood_scale")
@@ -69,3 +70,15 @@ def test_a_learned_width_is_logged_and_trained(small_data: SyntheticData) -> Non
     system = make_system(small_data, likelihood=LearnedGaussian(0.5))
     metrics = fit(system, small_data).callback_metrics
     assert metrics["validation/likelihood_scale"].item() < 0.5
+
+
+def test_a_step_asks_the_device_for_nothing(small_data: SyntheticData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors of the meta device have no contents, so whatever waits for a number fails."""
+    system = make_system(small_data).to("meta")
+    monkeypatch.setattr(system, "_is_logged_step", lambda: False)
+    image = torch.empty(4, *small_data.shape, device="meta")
+    batch = Batch(image, torch.empty(4, 2, dtype=torch.long, device="meta"))
+    system.training_step(batch, 0).backward()
+    system.configure_optimizers().step()
+    with pytest.raises(RuntimeError, match="meta"):
+        image.sum().item()
