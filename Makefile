@@ -27,9 +27,11 @@ format: $(READY)
 
 bench: $(READY)  ## how fast everything is, beside the alternatives; ARGS=synthesis for one
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python docs/make_performance.py
 
-docs: $(READY)  ## docs/configuration.md from conf/ and the docstrings
+docs: $(READY)  ## configuration.md from conf/ and the docstrings, performance.md from the benchmarks' results
 	$(BIN)/python docs/make_configuration.py
+	$(BIN)/python docs/make_performance.py
 
 lock: $(READY)  ## new exact versions for the ranges of pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -4,6 +4,8 @@ Clips of one second at 16 kHz, 80 bins, a frame every 256 samples, on one thread
 and the fastest decay among them, are compared with CQT1992v2's, which defines ours.
 """
 
+from statistics import median
+
 import librosa
 import nnAudio
 import numpy as np
@@ -43,8 +45,7 @@ def main() -> None:
     clips = {name: CLIPS_OF_LIBROSA if "librosa" in name else CLIPS for name in versions}
     per_clip = {name: [second / clips[name] for second in seconds[name]] for name in versions}
     rows = {
-        name: [1 / float(np.median(spent)), ratio(spent, per_clip["disentone"]), None, None]
-        for name, spent in per_clip.items()
+        name: [1 / median(spent), ratio(spent, per_clip["disentone"]), None, None] for name, spent in per_clip.items()
     }
     rows["disentone"][2:] = [float(difference.max()), float(difference.mean())]
     columns = ("clips/s", "times as long as ours", "largest image difference to CQT1992v2", "mean")

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-REPEATS, SHORTEST, PATIENCE = 5, 0.1, 30.0
+REPEATS, SHORTEST, PATIENCE = 5, 0.1, 10.0
 RESULTS = Path(__file__).parent / "results"
 
 Version = Callable[[], object]
@@ -77,7 +77,7 @@ def report(
         table.add_column(heading, justify="right" if heading else "left")
     for label, cells in rows.items():
         table.add_row(
-            label, *("" if cell is None else f"{cell:.3g}" if cell < 1000 else f"{cell:,.0f}" for cell in cells)
+            label, *("" if cell is None else f"{cell:.3g}" if abs(cell) < 999.5 else f"{cell:,.0f}" for cell in cells)
         )
     Console(width=120).print(table)
     facts = {
@@ -97,7 +97,7 @@ def report(
 def _shown(cell: float | None) -> str:
     if cell is None:
         return ""
-    return f"{cell:.3g}" if cell < 1000 else f"{cell:,.0f}"
+    return f"{cell:.3g}" if abs(cell) < 999.5 else f"{cell:,.0f}"
 
 
 def _processor() -> str:

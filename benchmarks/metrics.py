@@ -52,8 +52,11 @@ def pairs(z: np.ndarray, v: np.ndarray) -> dict[str, tuple[Callable[[], object],
     }
     for name, metric in METRICS.items():
         if name not in ("dci", "dci_es"):
-            theirs = literals[name]
-            found[name] = (lambda score=metric.score: score(z, v), lambda version=theirs: version(z, v))
+            theirs = literals.get(name)
+            found[name] = (
+                lambda score=metric.score: score(z, v),
+                theirs and (lambda version=theirs: version(z, v)),
+            )
     return found
 
 
@@ -70,6 +73,7 @@ def main() -> None:
             seconds = in_turns({"ours": ours} if theirs is None else {"ours": ours, "literal": theirs})
             mine, other = seconds["ours"], seconds.get("literal")
             rows[name] = [median(mine), other and median(other), other and ratio(other, mine)]
+            print(f"{name} {median(mine):.3f}", flush=True)
         sets = {
             "all but exact DCI and DCI-ES, dlib": lambda: evaluate(z, v, "fast", "dlib"),
             "fast set with its DCI, robust": lambda: evaluate(z, v, "fast", "robust"),
