@@ -1,7 +1,7 @@
 """How long things take as they grow: python -m benchmarks.growth.
 
 Synthesis and CQT by batch, partials and duration, the data module's start and a metric by rows; on one thread, the
-others of a line fixed. Each line's slope is fitted to its larger half, on logarithms: 1 is proportional. Also draws
+others of a line fixed. Each line's slope is fitted to its last three sizes, on logarithms: 1 is proportional. Also draws
 ``docs/images/growth.png``.
 """
 
@@ -65,8 +65,7 @@ LINES: dict[str, dict[int, Callable[[], Callable[[], object]]]] = {
 
 
 def slope(sizes: list[int], seconds: list[float]) -> float:
-    upper = slice(len(sizes) // 2 - 1, None)
-    return float(np.polyfit(np.log(sizes[upper]), np.log(seconds[upper]), 1)[0])
+    return float(np.polyfit(np.log(sizes[-3:]), np.log(seconds[-3:]), 1)[0])
 
 
 def main() -> None:

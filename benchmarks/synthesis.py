@@ -2,8 +2,8 @@
 
 Tones of the default preset whose ten partials all sound, on one thread. Plain torch is the formula over
 [batch partial time] in float32, for the same batch and for as few clips as stay in the cache, where it is quickest;
-the NumPy loop is the tests' float64 oracle, clip by clip. torchsynth 1.0.2 imports a
-module that Lightning 2 has no more, so it is left out.
+the NumPy loop is the tests' float64 oracle, clip by clip. torchsynth 1.0.2 imports a module that Lightning 2 has no
+more, so it is left out.
 """
 
 import math

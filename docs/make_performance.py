@@ -37,7 +37,7 @@ background, which would cost the guarantee that a checkpoint is whole and the on
 adds what takes minutes.""",
     "growth": """![growth](images/growth.png)
 
-Slopes are fitted to the larger half on logarithms: 1 is proportional. The start of a data set does not depend on its
+Slopes are fitted to the last three sizes on logarithms: 1 is proportional. The start of a data set does not depend on its
 rows, which are never listed.""",
 }
 
