@@ -1,8 +1,8 @@
 """How long things take as they grow: python -m benchmarks.growth.
 
 Synthesis and CQT by batch, partials and duration, the data module's start and a metric by rows; on one thread, the
-others of a line fixed. Each line's slope is fitted to its last three sizes, on logarithms: 1 is proportional. Also draws
-``docs/images/growth.png``.
+others of a line fixed. Each line's slope is fitted to its last three sizes, on logarithms: 1 is proportional. Also
+draws ``docs/images/growth.png``.
 """
 
 from collections.abc import Callable

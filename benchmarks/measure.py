@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-REPEATS, SHORTEST, PATIENCE = 5, 0.1, 20.0
+REPEATS, SHORTEST, PATIENCE = 5, 0.5, 20.0
 RESULTS = Path(__file__).parent / "results"
 
 Version = Callable[[], object]
