@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup sweep train test check format docs lock
+.PHONY: setup sweep train test check format bench docs lock
 setup: $(READY)
 
 sweep: $(READY)  ## the main job: what beta does to the latents of a family of tones
@@ -25,8 +25,13 @@ format: $(READY)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(READY)  ## docs/configuration.md from conf/ and the docstrings
+bench: $(READY)  ## how fast everything is, beside the alternatives; ARGS=synthesis for one
+	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python docs/make_performance.py
+
+docs: $(READY)  ## configuration.md from conf/ and the docstrings, performance.md from the benchmarks' results
 	$(BIN)/python docs/make_configuration.py
+	$(BIN)/python docs/make_performance.py
 
 lock: $(READY)  ## new exact versions for the ranges of pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

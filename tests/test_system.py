@@ -13,7 +13,7 @@ from tests.models.test_vae import make_vae
 from disentone.data import SyntheticData
 from disentone.models import LearnedGaussian
 from disentone.objectives import BetaVAE, Constant
-from disentone.shapes import Posterior, Share
+from disentone.shapes import Batch, Posterior, Share
 from disentone.system import System
 
 SCALARS = ("loss", "reconstruction", "kl", "elbo", "beta", "normalised_beta", "likelihood_scale")
@@ -157,3 +157,15 @@ def test_bf16_lowers_the_loss_as_float32_does(small_data: SyntheticData) -> None
         trainer = fit(make_system(small_data), small_data, accelerator="gpu", precision=precision, max_epochs=10)
         losses.append(trainer.callback_metrics["validation/loss"].item())
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+def test_a_step_asks_the_device_for_nothing(small_data: SyntheticData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors of the meta device have no contents, so whatever waits for a number fails."""
+    system = make_system(small_data).to("meta")
+    monkeypatch.setattr(system, "_is_logged_step", lambda: False)
+    image = torch.empty(4, *small_data.shape, device="meta")
+    batch = Batch(image, torch.empty(4, 2, dtype=torch.long, device="meta"))
+    system.training_step(batch, 0).backward()
+    system.configure_optimizers().step()
+    with pytest.raises(RuntimeError, match="meta"):
+        image.sum().item()

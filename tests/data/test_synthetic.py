@@ -11,10 +11,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from disentone.config import config_dir
 from disentone.data import Sounds, SyntheticData
 from disentone.data.batches import Batches
+from disentone.data.cache import image_bytes
 from disentone.frontends import CQT
 from disentone.synths import Additive
 
@@ -184,6 +186,50 @@ def test_a_grid_of_a_billion_rows_is_never_listed(tmp_path: Path) -> None:
     assert data.mode == "on_the_fly"
     assert next(iter(data.train_dataloader())).positions.shape == (64, 3)
     assert len(data.evaluation_rows(100)) == 100
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the most elements that any operation answered."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        found = [part.numel() for part in tree_leaves(result) if isinstance(part, torch.Tensor)]
+        self.elements = max(self.elements, *found, 0)
+        return result
+
+
+def test_ten_million_rows_start_without_being_listed_and_are_scored_on_a_sample(tmp_path: Path) -> None:
+    ranges = {"f0": (100, 1000), "decay": (0, 10), "slope": (-0.9, -0.1)}
+    factors = {name: {"start": low, "stop": high, "count": 216} for name, (low, high) in ranges.items()}
+    cqt = CQT()
+    with LargestTensor() as largest:
+        data = SyntheticData(Additive(factors=factors), cqt, cache_dir=tmp_path)
+        data.setup()
+        assert (data.num_rows, data.mode) == (216**3, "on_the_fly")
+        assert next(iter(data.train_dataloader())).positions.shape == (64, 3)
+        assert len(data.evaluation_rows(50_000).unique()) == 50_000
+    assert largest.elements < 1_000_000
+
+
+def test_on_the_fly_nothing_is_larger_than_a_batch_of_audio(tmp_path: Path) -> None:
+    data = SyntheticData(Additive(factors=FACTORS), CQT(), batch_size=16, mode="on_the_fly", cache_dir=tmp_path)
+    sounds = next(iter(data.train_dataloader()))
+    with LargestTensor() as largest:
+        data.on_after_batch_transfer(sounds, 0)
+    # With the silence around it; ten partials would be ten times as much.
+    assert largest.elements < 1.2 * 16 * data.synth.num_samples
+
+
+def test_the_cache_of_the_default_grid_is_a_quarter_of_a_gigabyte_at_most_and_stays_on_disk(tmp_path: Path) -> None:
+    assert image_bytes(20_691, CQT().shape(16_000)) < 0.25e9
+    data = make_data(tmp_path, mode="cached")
+    data.setup()
+    (path,) = tmp_path.glob("*.npy")
+    mapped = np.load(path, mmap_mode="r")
+    assert (mapped.dtype, mapped.nbytes) == (np.float16, image_bytes(48, data.shape))
+    assert isinstance(data._cache._images, np.memmap)
 
 
 @pytest.mark.parametrize(

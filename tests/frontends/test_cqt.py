@@ -8,8 +8,11 @@ import torch
 from hydra.utils import instantiate
 from nnAudio.features.cqt import CQT1992v2
 from omegaconf import OmegaConf
+from tests.reference.cqt import nnaudio_image
 
 from disentone.frontends import CQT, VQT
+from disentone.frontends.cqt import TOLERANCE
+from disentone.frontends.halving import AT_ONCE, REACH, TAPS, Halving, response
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -98,7 +101,65 @@ def test_the_transform_is_nnaudios(tones, fmin, bins, bins_per_octave, hop, num_
         verbose=False,
     )
     expected = theirs(tones[:8, :num_samples], normalization_type="wrap").permute(0, 3, 1, 2)
-    assert (ours.transform(tones[:8, :num_samples]) - expected).abs().max() < 1e-6
+    assert (ours.transform(tones[:8, :num_samples]) - expected).abs().max() < TOLERANCE
+
+
+def test_images_of_the_default_tones_are_nnaudios() -> None:
+    synth = instantiate(OmegaConf.load(CONF / "synth" / "tones.yaml"))
+    positions = synth.space.sample(499, torch.Generator().manual_seed(0))
+    assert positions[:, synth.space.index("decay")].max() == 10
+    audio = torch.cat([synth(synth.space.values(positions), torch.arange(499)), torch.zeros(1, 16_000)])
+    settings = {"sr": 16_000, "hop_length": 256, "fmin": 65.406, "n_bins": 80, "bins_per_octave": 12}
+    quiet = {"pad_mode": "constant", "output_format": "Magnitude", "verbose": False}
+    difference = (CQT()(audio) - nnaudio_image(CQT1992v2(**settings, **quiet), audio)).abs()
+    assert difference.max() < 0.02
+    assert difference.mean() < 0.002
+
+
+def test_low_bins_are_heard_at_a_lower_rate_unless_the_hop_forbids_it() -> None:
+    steps = {hop: [band.step for band in CQT(hop=hop).bands] for hop in (256, 100, 25)}
+    assert steps[256] == [16, 8, 8, 4, 4, 2, 1, 1, 1, 1]
+    assert steps[100] == [4, 4, 4, 4, 4, 2, 1, 1, 1, 1]
+    assert steps[25] == [1] * 10
+
+
+def test_a_filter_shorter_than_the_halvings_works() -> None:
+    assert CQT(fmin=4000.0, bins=1, bins_per_octave=1, hop=64)(torch.ones(1, 1000)).shape == (1, 1, 1, 16)
+
+
+def test_halving_keeps_every_second_sample_of_the_filtered_sound() -> None:
+    sound = torch.randn(2, 500, generator=torch.Generator().manual_seed(0))
+    expected = np.stack([np.convolve(clip, TAPS, mode="valid")[::2] for clip in sound.double().numpy()])
+    found = Halving()(sound)
+    assert found.shape[1] % AT_ONCE == 0
+    assert np.abs(found.numpy() - expected[:, : found.shape[1]]).max() < 1e-6
+    assert expected.shape[1] - found.shape[1] < AT_ONCE
+
+
+@pytest.mark.parametrize("twentieths", [0, 1, 2, 5, 8, 9, 10])
+def test_halving_passes_what_it_says_it_does(twentieths: int) -> None:
+    gain, frequency = response(200)[10 * twentieths], twentieths / 20
+    sound = torch.cos(2 * math.pi * frequency * torch.arange(400, dtype=torch.float64)).float()[None]
+    expected = gain * np.cos(2 * math.pi * frequency * (REACH + 2 * np.arange(160)))
+    assert np.abs(Halving()(sound)[0, :160].numpy() - expected).max() < 1e-6
+    if twentieths <= 2:
+        assert gain == pytest.approx(1, abs=1e-6)
+    if twentieths >= 8:
+        assert abs(gain) < 1e-6
+
+
+def test_gradients_are_those_of_the_dense_transform() -> None:
+    # Through the product and the convolution, which a gradient's wish decides between: the same numbers, too.
+    cqt = CQT(bins=60)
+    audio = 0.1 * torch.randn(2, 6000, generator=torch.Generator().manual_seed(0))
+    wished = audio.clone().requires_grad_()
+    assert (cqt.transform(wished) - cqt.transform(audio)).abs().max() < 1e-6
+    weights = torch.randn(2, 2, 60, 24, generator=torch.Generator().manual_seed(1))
+    (found,) = torch.autograd.grad((cqt.transform(wished) * weights).sum(), wished)
+    direction = torch.randn(2, 6000, generator=torch.Generator().manual_seed(2))
+    # The transform is linear: its derivative along a direction is its value there.
+    expected = (cqt.transform(direction) * weights).sum()
+    assert (found * direction).sum().item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-2)
 
 
 # The decibel scale.
@@ -283,7 +344,7 @@ def test_a_vqt_without_gamma_is_the_cqt(tones: torch.Tensor) -> None:
 
 
 def test_gamma_shortens_the_lowest_kernels() -> None:
-    widths = {gamma: VQT(gamma=gamma).octaves[0].kernels.shape[-1] for gamma in (0.0, 13.2)}
+    widths = {gamma: VQT(gamma=gamma).bands[0].kernels.shape[-1] for gamma in (0.0, 13.2)}
     assert widths[13.2] < 0.5 * widths[0.0]
     with pytest.raises(ValueError, match="gamma must be 0 Hz or more, got -1"):
         VQT(gamma=-1)

@@ -26,6 +26,15 @@ def test_conv2d_takes_and_returns_any_shape(shape: tuple[int, ...], batch: int) 
     assert vae(torch.rand(batch, *shape)).shape == (batch, *shape)
 
 
+def test_channels_last_is_the_same_network() -> None:
+    encoder, decoder = partial(ConvEncoder, channels=(4, 8), hidden=8), partial(ConvDecoder, channels=(4, 8), hidden=8)
+    plain, last = (VAE((1, 80, 16), 3, encoder, decoder, Gaussian(), channels_last=flag) for flag in (False, True))
+    last.load_state_dict(plain.state_dict())
+    assert last.encoder[3].weight.is_contiguous(memory_format=torch.channels_last)
+    image = torch.rand(2, 1, 80, 16)
+    torch.testing.assert_close(last(image), plain(image), atol=1e-5, rtol=1e-5)
+
+
 def test_padding_adds_silence_at_the_end_only() -> None:
     image = torch.rand(2, 1, 5, 6)
     padded = PadToMultiple(4)(image)

@@ -10,7 +10,8 @@ from torch.utils.data import Sampler
 from disentone.hashing import Permutation
 from disentone.shapes import Rows, Share
 
-BATCHES_AHEAD = 64
+# Rows are shuffled for so many batches together, which takes little longer than for one.
+BATCHES_AHEAD = 256
 
 Carried = tuple[Rows, Rows, Share | None]
 """Row numbers, draw numbers, and what they are of the batch."""

@@ -18,6 +18,8 @@ class VAE(nn.Module):
         encoder: called with (shape, 2 * latents), answers a module from image to features.
         decoder: called with (latents, shape), answers a module from z to the likelihood's output.
         likelihood: p(x|z) given that output.
+        channels_last: keep two-dimensional convolutions with the channel last in memory: the same network but for
+            rounding, and a little faster on a CPU.
 
     Raises:
         ValueError: for fewer than one latent or more than 4096, or a likelihood that the images cannot have.
@@ -31,6 +33,7 @@ class VAE(nn.Module):
         encoder: Callable[[Sequence[int], int], nn.Module],
         decoder: Callable[[int, Sequence[int]], nn.Module],
         likelihood: Likelihood,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         if not 1 <= latents <= 4096:
@@ -41,6 +44,8 @@ class VAE(nn.Module):
         self.encoder = encoder(self.shape, 2 * latents)
         self.decoder = decoder(latents, self.shape)
         self.likelihood = likelihood
+        if channels_last:
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, image: Image) -> Posterior:
         """The posterior of each image; its mean is the code that metrics score."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Complex64, Float32, Float64, Int64
 from torch import Tensor
 
 from disentone import hashing
@@ -237,22 +237,31 @@ def sum_partials(
     """
     offsets = 2 ** round(math.log2(num_samples) / 2)
     blocks = math.ceil(num_samples / offsets)
-    block_time = torch.arange(blocks, dtype=torch.float64, device=frequencies.device) * (offsets / sample_rate)
-    offset_time = torch.arange(offsets, dtype=torch.float64, device=frequencies.device) / sample_rate
-
-    block_angle = _angle(frequencies[:, None, :] * block_time[:, None] + phases[:, None, :])
-    offset_angle = _angle(frequencies[:, :, None] * offset_time)
-    block_gain = (amplitudes[:, None, :] * torch.exp(-decay[:, None, None] * block_time[:, None])).float()
-    offset_gain = torch.exp(-decay[:, None, None] * offset_time).float()
-
-    block_side = torch.cat([block_gain * block_angle.sin(), block_gain * block_angle.cos()], dim=2)
-    offset_side = torch.cat([offset_gain * offset_angle.cos(), offset_gain * offset_angle.sin()], dim=1)
+    start = amplitudes.float() * _turn(phases)
+    block = start[:, :, None] * _rotation(frequencies, decay, blocks, offsets / sample_rate)
+    offset = _rotation(frequencies, decay, offsets, 1 / sample_rate)
+    block_side = torch.cat([block.imag, block.real], dim=1).transpose(1, 2)
+    offset_side = torch.cat([offset.real, offset.imag], dim=1)
     with full_float32():
         return torch.bmm(block_side, offset_side).flatten(1)[:, :num_samples]
 
 
-def _angle(cycles: Float64[Tensor, "*shape"]) -> Float32[Tensor, "*shape"]:
-    return (2 * math.pi * (cycles - cycles.round())).float()
+def _rotation(
+    frequencies: Float64[Tensor, "batch partial"], decay: Float64[Tensor, "batch"], count: int, seconds: float
+) -> Complex64[Tensor, "batch partial step"]:
+    """exp((2 pi i f - decay) t) at ``count`` times that lie ``seconds`` apart, itself by addition of angles."""
+    fine = 2 ** round(math.log2(count) / 2)
+    coarse = math.ceil(count / fine)
+    device = frequencies.device
+    time = torch.cat([fine * torch.arange(coarse, device=device), torch.arange(fine, device=device)]).double() * seconds
+    turn = torch.exp(-decay[:, None, None] * time).float() * _turn(frequencies[:, :, None] * time)
+    return (turn[..., :coarse, None] * turn[..., None, coarse:]).flatten(2)[..., :count]
+
+
+def _turn(cycles: Float64[Tensor, "*shape"]) -> Complex64[Tensor, "*shape"]:
+    """The point on the unit circle after so many cycles."""
+    angle = (2 * math.pi * (cycles - cycles.round())).float()
+    return torch.complex(angle.cos(), angle.sin())
 
 
 def harmonic_numbers(count: int, like: Tensor) -> Int64[Tensor, "partial"]:
