@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
+from disentone.cli.train import train
 from disentone.config import config_dir, flat, plain
 from disentone.data import SyntheticData
 from disentone.frontends import CQT
@@ -99,6 +100,16 @@ def make_small_data() -> SyntheticData:
         duration=0.25,
     )
     return SyntheticData(synth, CQT(hop=1024), batch_size=7, mode="on_the_fly")
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one finished toy run, to be looked at or copied."""
+    folder = tmp_path_factory.mktemp("finished") / "objective.beta=1,seed=0"
+    folder.mkdir()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        train(compose("train", ["experiment=quickstart", *TOY, "logger=csv", f"run_dir='{folder}'"]))
+    return folder
 
 
 @pytest.fixture(scope="session")

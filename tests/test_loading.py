@@ -1,6 +1,7 @@
 """Three lines of a notebook bring a run back."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,11 @@ import pytest
 import torch
 
 import disentone
-from conftest import TOY
-from disentone.cli.train import train
 
 
 @pytest.fixture
-def run_folder(compose_config, tmp_path: Path) -> Path:
-    train(compose_config(["experiment=quickstart", *TOY, "logger=csv"]))
-    return tmp_path / "run"
+def run_folder(finished_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))
 
 
 def test_encode_decode_traverse_and_render_work(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

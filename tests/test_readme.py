@@ -38,7 +38,9 @@ def test_every_command_runs(command: str, tmp_path: Path) -> None:
         small = [
             CHEAP if word.startswith("metrics.metrics") else word for word in toy(given or ["experiment=quickstart"])
         ]
-        words = [word for word in words if not word.startswith("ARGS=")] + [f"ARGS={' '.join([*given, *small, *csv])}"]
+        points = [] if given else ["objective.beta=1,16"]  # of the four that `make sweep` has
+        arguments = " ".join([*given, *small, *points, *csv])
+        words = [word for word in words if not word.startswith("ARGS=")] + [f"ARGS={arguments}"]
         # The environment that runs the tests is set up already, whichever file is newer.
         words += ["-o", ".venv/ready"]
     else:

@@ -102,6 +102,7 @@ def test_a_run_on_two_processes_is_one_folder_one_wandb_run_and_one_line(two) ->
     assert not two[1].stderr
 
 
+@pytest.mark.slow
 def test_a_run_of_one_process_is_resumed_by_two(one: Path, tmp_path: Path) -> None:
     begun = tmp_path / "run"
     shutil.copytree(one, begun)
@@ -114,6 +115,7 @@ def test_a_run_of_one_process_is_resumed_by_two(one: Path, tmp_path: Path) -> No
     assert_same_weights(begun, one)
 
 
+@pytest.mark.slow
 def test_a_failing_process_ends_its_run_with_its_error_and_not_the_sweep(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(
         "import pytorch_lightning as pl\n"

@@ -1,4 +1,4 @@
-"""One finished toy run, and sweeps made of its copies."""
+"""Sweeps made of copies of one finished toy run."""
 
 import json
 import shutil
@@ -8,21 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 
-from conftest import TOY
-from disentone.cli.train import train
-from disentone.config import config_dir
-
-
-@pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished") / "objective.beta=1,seed=0"
-    folder.mkdir()
-    overrides = ["experiment=quickstart", *TOY, "metrics.metrics=[mig,dci,sap]", "logger=csv", f"run_dir='{folder}'"]
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        train(compose("train", overrides))
-    return folder
 
 
 @pytest.fixture
