@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.cli.test_sweep import killed_in
 from tests.cli.test_train import run
 from tests.wandb_records import history_keys, records
 
@@ -83,3 +84,19 @@ def test_again_it_skips_resumes_and_retries(sweep) -> None:
     assert (toy / "results.csv").read_text() == before
     assert len(list(toy.glob("objective.beta=-1,seed=0/error*.txt"))) == 2
     assert len(list(toy.glob("objective.beta=1e*,seed=0/error*.txt"))) == 2
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on_and_ends_as_one_run_after_the_other(tmp_path: Path) -> None:
+    arguments = ["-m", "experiment=quickstart", "sweep=toy", *SETTINGS, "objective.beta=1,2", "seed=0,1", "logger=csv"]
+    arguments += ["callbacks.last.every_n_train_steps=1", "trainer.max_steps=6"]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    assert run(tmp_path / "whole", *arguments).returncode == 0
+    arguments.append("hydra/launcher=vectorised")
+    killed_in(tmp_path / "killed", arguments, "objective.beta=2,seed=0")
+    toy = tmp_path / "killed" / "outputs" / "toy"
+    assert not list(toy.glob("*/scores.json"))
+    again = run(tmp_path / "killed", *arguments)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert (toy / "results.csv").read_text() == (tmp_path / "whole" / "outputs" / "toy" / "results.csv").read_text()
