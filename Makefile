@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup sweep train test check format bench docs lock
+.PHONY: setup sweep train test check format bench gpu docs lock
 setup: $(READY)
 
 sweep: $(READY)  ## the main job: what beta does to the latents of a family of tones
@@ -28,6 +28,13 @@ format: $(READY)
 bench: $(READY)  ## how fast everything is, beside the alternatives; ARGS=synthesis for one
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python docs/make_performance.py
+
+gpu: $(READY)  ## on a machine with a GPU: its tests, its benchmarks, and the seed's question, whose table is kept
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m benchmarks gpu vectorised
+	$(BIN)/disentone-train -m experiment=tones objective.beta=1,2,4,8,16,32 seed=0,1,2,3,4 \
+		hydra/launcher=vectorised sweep=gpu_sweep $(ARGS)
+	cp outputs/gpu_sweep/results.csv benchmarks/results/gpu_sweep.csv
 
 docs: $(READY)  ## configuration.md from conf/ and the docstrings, performance.md from the benchmarks' results
 	$(BIN)/python docs/make_configuration.py
