@@ -7,21 +7,16 @@ the median of interleaved repeats, timed by events on the GPU.
 
 import argparse
 import contextlib
-import json
-import platform
 import statistics
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from benchmarks.measure import report
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from rich.console import Console
-from rich.table import Table
 
 from disentone.config import config_dir
 from disentone.data import Sounds, SyntheticData
@@ -30,7 +25,6 @@ from disentone.shapes import Batch
 PRESETS = ("tones", "tones_noisy", "syntone")
 WARM_UP, REPEATS = 10, 7
 DEVICE = torch.device("cuda")
-FOLDER = Path(__file__).parent / "results"
 
 
 def composed(preset: str, batch: int, compiled: bool) -> Any:
@@ -113,30 +107,9 @@ def main() -> None:
     results: dict[str, dict[str, float]] = {}
     for preset in PRESETS:
         results |= measure(preset, arguments.batch, arguments.seconds)
-    report(results, arguments.batch)
-
-
-def report(results: dict[str, dict[str, float]], batch: int) -> None:
-    table = Table(title=f"{torch.cuda.get_device_name()}, batches of {batch}")
-    headings = list(next(iter(results.values())))
-    for heading in ("", *headings):
-        table.add_column(heading, justify="right" if heading else "left")
-    for name, row in results.items():
-        table.add_row(name, *(f"{row[heading]:.3g}" for heading in headings))
-    Console(width=140).print(table)
-    facts = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "device": torch.cuda.get_device_name(),
-        "batch": batch,
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "cuda": torch.version.cuda,
-            "pytorch_lightning": pl.__version__,
-        },
-    }
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / "gpu.json").write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
+    columns = list(next(iter(results.values())))
+    rows = {name: list(row.values()) for name, row in results.items()}
+    report("gpu", f"On the fly on a GPU, batches of {arguments.batch}", columns, rows, pl, with_gpu=True)
 
 
 if __name__ == "__main__":

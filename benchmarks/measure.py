@@ -69,21 +69,24 @@ def threads(count: int) -> Iterator[None]:
 
 
 def report(
-    name: str, title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float | None]], *with_: ModuleType
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Mapping[str, Sequence[float | None]],
+    *with_: ModuleType,
+    with_gpu: bool = False,
 ) -> None:
     """Print a table, a line for every version, and write it to ``results/<name>.json`` with the versions used."""
     table = Table(title=title)
     for heading in ("", *columns):
         table.add_column(heading, justify="right" if heading else "left")
     for label, cells in rows.items():
-        table.add_row(
-            label, *("" if cell is None else f"{cell:.3g}" if abs(cell) < 999.5 else f"{cell:,.0f}" for cell in cells)
-        )
+        table.add_row(label, *map(_shown, cells))
     Console(width=120).print(table)
     facts = {
         "title": title,
         "date": datetime.now(UTC).date().isoformat(),
-        "device": _processor(),
+        "device": torch.cuda.get_device_name() if with_gpu else _processor(),
         "versions": {
             "python": platform.python_version(),
             **{library.__name__: library.__version__ for library in (torch, np, *with_)},

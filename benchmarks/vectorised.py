@@ -6,25 +6,21 @@ members. On a GPU the member counts go up to 30.
 """
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from benchmarks.measure import report
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from rich.console import Console
-from rich.table import Table
 from tests.conftest import TOY
 
 from disentone import stacked
@@ -33,7 +29,6 @@ from disentone.data import FactorData
 from disentone.stacked import Member
 from disentone.system import System
 
-FOLDER = Path(__file__).parent / "results"
 CACHE = Path(tempfile.gettempdir()) / "disentone_benchmark_cache"
 SIZES = {"toy": (*TOY, "data.mode=on_the_fly"), "quickstart": (f"data.cache_dir={CACHE}",)}
 STEPS = {"toy": 100, "quickstart": 60}
@@ -123,7 +118,6 @@ def main() -> None:
         together("quickstart", 5, [(1.0, seed) for seed in range(members)], torch.cuda.is_available())
         print(_peak())
         return
-    load = os.getloadavg()[0]
     counts = (6, 30) if torch.cuda.is_available() else (6,)
     results: dict[str, dict[str, float]] = {}
     for size in SIZES:
@@ -142,7 +136,9 @@ def main() -> None:
     }
     results["toy sweep of 6 runs by the command, 100 steps"] = medians(sweeps, 2)
     results["peak memory, quickstart, MB"] = {f"{count} members": peak_memory(count) for count in (1, 8, 16)}
-    report(results, load)
+    rows = {f"{name}: {how}": [figure] for name, row in results.items() for how, figure in row.items()}
+    gpu = torch.cuda.is_available()
+    report("vectorised", "Runs trained as one and one after the other, one thread", ["figure"], rows, pl, with_gpu=gpu)
 
 
 def _peak() -> float:
@@ -151,26 +147,6 @@ def _peak() -> float:
     # Of this process alone (Linux); what getrusage answers was the parent's, where that was larger.
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1e3
-
-
-def report(results: dict[str, dict[str, float]], load: float) -> None:
-    table = Table(title="runs trained as one and one after the other")
-    for heading in ("", "how", "figure"):
-        table.add_column(heading)
-    for name, row in results.items():
-        for how, figure in row.items():
-            table.add_row(name, how, f"{figure:.4g}")
-    Console(width=110).print(table)
-    facts = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load at the start": load,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "lightning": pl.__version__},
-    }
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / "vectorised.json").write_text(json.dumps({**facts, "results": results}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 
-
 @pytest.fixture
 def copies(finished_run: Path, tmp_path: Path) -> Callable[..., Path]:
     """A sweep folder of copies of the run, their betas, seeds and scores changed; higher beta, higher scores."""
