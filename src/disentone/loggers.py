@@ -155,7 +155,7 @@ def log_beside(
     group = place.name if job_type == "report" else place.parent.name
     run = wb.init(
         id=_run_id(folder / f"wandb_id_{job_type}"), name=name, group=group, project=project, job_type=job_type,
-        dir=str(folder), resume="allow", settings=_quiet(),
+        dir=str(folder), resume="allow", mode=os.environ.get("WANDB_MODE"), settings=_quiet(),
     )  # fmt: skip
     run.log(dict(content))
     if files:

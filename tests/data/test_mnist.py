@@ -89,7 +89,11 @@ def test_idx_files_are_read_as_torchvision_reads_them(tmp_path: Path) -> None:
         ("x", b"\0\0\x08\x03\0\0", r"it ends in its header"),
         ("x", b"<html>", r"is no IDX file of bytes"),
         ("x", b"", r"is no IDX file of bytes"),
-        ("x.gz", gzip.compress(idx(np.zeros((3, 4), np.uint8)), mtime=0)[:-9], r"x\.gz is damaged: .*; download it anew"),
+        (
+            "x.gz",
+            gzip.compress(idx(np.zeros((3, 4), np.uint8)), mtime=0)[:-9],
+            r"x\.gz is damaged: .*; download it anew",
+        ),
         ("x.gz", b"not gzip", r"x\.gz is damaged: Not a gzipped file"),
     ],
 )
