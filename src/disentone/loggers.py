@@ -151,11 +151,13 @@ def log_beside(
 
     """
     _choose_mode()
+    # Said, since wandb reads the environment once a process.
+    mode: Any = os.environ.get("WANDB_MODE")
     place = folder.resolve()
     group = place.name if job_type == "report" else place.parent.name
     run = wb.init(
         id=_run_id(folder / f"wandb_id_{job_type}"), name=name, group=group, project=project, job_type=job_type,
-        dir=str(folder), resume="allow", mode=os.environ.get("WANDB_MODE"), settings=_quiet(),
+        dir=str(folder), resume="allow", mode=mode, settings=_quiet(),
     )  # fmt: skip
     run.log(dict(content))
     if files:
