@@ -10,15 +10,14 @@ import contextlib
 import statistics
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from benchmarks.cases import config
 from benchmarks.measure import report
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 
-from disentone.config import config_dir
 from disentone.data import Sounds, SyntheticData
 from disentone.shapes import Batch
 
@@ -27,10 +26,9 @@ WARM_UP, REPEATS = 10, 7
 DEVICE = torch.device("cuda")
 
 
-def composed(preset: str, batch: int, compiled: bool) -> Any:
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        settings = [f"synth={preset}", f"data.batch_size={batch}", f"data.compile={str(compiled).lower()}"]
-        return compose("train", [*settings, "data.mode=on_the_fly", "run_dir=."])
+def composed(preset: str, batch: int, compiled: bool) -> DictConfig:
+    settings = [f"synth={preset}", f"data.batch_size={batch}", f"data.compile={str(compiled).lower()}"]
+    return config(*settings, "data.mode=on_the_fly")
 
 
 def milliseconds(calls: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:

@@ -18,13 +18,12 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from benchmarks.cases import config
 from benchmarks.measure import report
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from tests.conftest import TOY
 
 from disentone import stacked
-from disentone.config import config_dir
 from disentone.data import FactorData
 from disentone.stacked import Member
 from disentone.system import System
@@ -39,9 +38,7 @@ Spent = tuple[float, float]
 
 def parts(size: str, beta: float, seed: int) -> tuple[System, FactorData]:
     """A run's network, objective and data, as the command builds them."""
-    overrides = ["experiment=quickstart", *SIZES[size], f"objective.beta={beta}", f"seed={seed}", "run_dir=."]
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cfg = compose("train", overrides)
+    cfg = config("experiment=quickstart", *SIZES[size], f"objective.beta={beta}", f"seed={seed}")
     pl.seed_everything(seed, verbose=False)
     data = instantiate(cfg.data, _convert_="all")
     vae = instantiate(cfg.model, _convert_="all")(data.shape)

@@ -58,6 +58,11 @@ def report(folder: str | Path) -> Path:
     runs = read_runs(root)
     if not runs:
         raise ValueError(f"{root} holds no runs; give the folder of a sweep, for instance outputs/quickstart_sweep")
+    return write_report(root, runs)
+
+
+def write_report(root: Path, runs: Sequence[Run]) -> Path:
+    """As :func:`report`, of runs of the folder that were read already: one or more."""
     finished = [run for run in runs if not run.problem]
     page = Environment(
         loader=PackageLoader("disentone.report", "."),

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from disentone import loggers, plots
 from disentone.files import write_atomically
-from disentone.report.page import report
+from disentone.report.page import write_report
 from disentone.report.runs import Run, read_runs, settings, table
 
 SHOWN = {
@@ -67,7 +67,11 @@ def collect(folder: Path) -> pd.DataFrame:
 
 def write(folder: Path) -> pd.DataFrame:
     """Write results.csv into a sweep folder; answers its table."""
-    results = collect(folder)
+    return _write(folder, read_runs(folder))
+
+
+def _write(folder: Path, runs: Sequence[Run]) -> pd.DataFrame:
+    results = table(runs, folder)
     if len(results):
         write_atomically(folder / "results.csv", results.to_csv(index=False))
     return results
@@ -76,7 +80,7 @@ def write(folder: Path) -> pd.DataFrame:
 def finish_sweep(folder: Path) -> None:
     """Table on screen, results.csv, the figure of scores against beta, the report, and what went wrong."""
     runs = read_runs(folder)
-    results = write(folder)
+    results = _write(folder, runs)
     if len(results):
         results["setting"] = settings(results["run"].tolist(), runs)
         if results["beta"].notna().all() and "kl" in results:
@@ -84,7 +88,7 @@ def finish_sweep(folder: Path) -> None:
             plots.save(plots.scores_against_beta(results, groups), folder / "scores_against_beta.png")
         print_table(results, f"{folder}: {len(results)} finished runs, nats per example")
     if runs:
-        page = report(folder)
+        page = write_report(folder, runs)
         print(f"the report is {page}")
         _log(folder, runs, results, page)
     if broken := [run for run in runs if run.problem]:
