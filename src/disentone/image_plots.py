@@ -67,28 +67,28 @@ def _figure(rows: Mapping[str, Image], titles: Sequence[str], frontend: Frontend
 
 def traversals(
     images: Float[Tensor, "latent step channel *size"],
-    walk: Sequence[float],
+    walks: Sequence[Sequence[float]],
     labels: Sequence[str],
     frontend: Frontend | None,
 ) -> Figure:
-    """One strip per latent: what is decoded along its values, side by side."""
+    """One strip per latent: what is decoded along its values, which stand above it, side by side."""
     steps, width = images.shape[1], images.shape[-1]
     high = 1.5 if frontend is None else 1.1
     figure = Figure(figsize=(1.4 + 1.5 * steps, 0.9 + high * len(images)), layout="constrained")
     strips = figure.subplots(len(images), 1, squeeze=False, sharex=True)[:, 0]
-    for axes, label, strip in zip(strips, labels, images, strict=True):
+    starts = np.arange(steps) * width
+    for axes, label, walk, strip in zip(strips, labels, walks, images, strict=True):
         # One picture per strip: a figure of a hundred axes takes matplotlib seconds.
         drawn = _draw(axes, torch.cat([*strip], dim=-1), frontend)
         axes.vlines([k * width - 0.5 for k in range(1, steps)], *axes.get_ylim(), color="0.6", lw=1.5)
         axes.set_ylabel(f"{label}\n{_vertical(images[0], frontend)}".strip(), fontsize=7)
-    starts = np.arange(steps) * width
+        top = axes.secondary_xaxis("top")
+        top.set_xticks(starts + (width - 1) / 2, [f"{z:+.2f}" for z in walk])
+        top.tick_params(labelsize=6, length=0, pad=1)
     if frontend is not None:
         middle = f"{frontend.times(width)[width // 2]:.2g}"
         strips[-1].set_xticks(np.concatenate([starts, starts + width // 2]), ["0"] * steps + [middle] * steps)
         strips[-1].set_xlabel("seconds, from 0 in every picture", fontsize=7)
-    top = strips[0].secondary_xaxis("top")
-    top.set_xticks(starts + (width - 1) / 2, [f"{z:+.1f}" for z in walk])
-    top.tick_params(labelsize=7, length=0)
     _decibel_bar(figure, drawn, strips, frontend)
     return figure
 

@@ -10,13 +10,13 @@ from omegaconf import OmegaConf
 from disentone import checkpoints
 from disentone.config import plain
 from disentone.data import FactorData
-from disentone.models import VAE
+from disentone.models import Model
 
 
 class Run(NamedTuple):
     """What a run folder holds: the trained network, its data, and the config that made both."""
 
-    model: VAE
+    model: Model
     data: FactorData
     config: dict[str, Any]
 
@@ -26,7 +26,7 @@ def load(run_folder: str | Path, checkpoint: str = checkpoints.LAST, device: str
 
     Args:
         run_folder: of a run, finished or not.
-        checkpoint: ``last.ckpt``, which is scored, or ``best.ckpt`` by validation ELBO.
+        checkpoint: ``last.ckpt``, which is scored, or ``best.ckpt`` by its fit to validation rows.
         device: of the model.
 
     Returns:

@@ -34,16 +34,18 @@ class Share(NamedTuple):
 class Batch(NamedTuple):
     """What an objective sees: images in [0, 1] and the factor positions they were made from.
 
-    Of a batch that several processes share they are one process's ``share``; None is all of it.
+    Of a batch that several processes share they are one process's ``share``; None is all of it. Where the data has
+    views, ``partner`` holds the image of each row's partner.
     """
 
     image: Image
     positions: Positions
     share: Share | None = None
+    partner: Image | None = None
 
 
 class Posterior(NamedTuple):
-    """A diagonal Gaussian over the latents: its mean and the logarithm of its variance."""
+    """A diagonal Gaussian over the latents: its mean and the logarithm of its variance, None where codes are points."""
 
     mean: Codes
-    logvar: Codes
+    logvar: Codes | None

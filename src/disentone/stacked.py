@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from disentone.callbacks import Progress
 from disentone.data import FactorData
-from disentone.models import VAE
+from disentone.models import VAE, Model
 from disentone.objectives import Objective, Terms
 from disentone.shapes import Batch, Codes, Scalar, Share
 from disentone.system import System, scalars, seed_draws
@@ -353,7 +353,7 @@ class StackedData(pl.LightningDataModule):
 class _One(nn.Module):
     """One member's terms, so that a call of this module may be given any member's parameters."""
 
-    def __init__(self, vae: VAE) -> None:
+    def __init__(self, vae: Model) -> None:
         super().__init__()
         self.vae = vae
 
@@ -362,6 +362,7 @@ class _One(nn.Module):
         vae = self.vae
         if noise is not None:
             vae = copy.copy(vae)
+            assert isinstance(vae, VAE)
             vae.noise = _Once(noise)  # type: ignore[method-assign]
         terms = objective(vae, batch, step)
         return dict(scalars(vae, terms)) if logged else {"loss": terms["loss"]}

@@ -1,19 +1,21 @@
 """The LightningModule: step, log, optimiser."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import nn
 
 from disentone import hashing
-from disentone.models import VAE
+from disentone.data import FactorData
+from disentone.models import Model, WhitenedMLP
 from disentone.objectives import Objective, Terms
 from disentone.shapes import Batch, Scalar
 
 
 class System(pl.LightningModule):
-    """A VAE trained by an objective.
+    """A model trained by an objective.
 
     Args:
         vae: the network and its likelihood.
@@ -26,17 +28,46 @@ class System(pl.LightningModule):
 
     def __init__(
         self,
-        vae: VAE,
+        vae: Model,
         objective: Objective,
-        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        optimizer: Callable[[Iterable[nn.Parameter] | Iterable[Mapping[str, Any]]], torch.optim.Optimizer],
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.vae, self.objective, self.optimizer, self.seed = vae, objective, optimizer, seed
 
+    def check(self, data: FactorData) -> None:
+        """Raise ValueError where objective, model and data do not belong together."""
+        self.objective.check(self.vae)
+        if self.objective.learns_from_pairs and data.views is None:
+            raise ValueError(
+                f"the {self.objective.title} objective learns from pairs, and the data has none; take views=laplace, "
+                "or method=contrastive, which sets all that belongs together"
+            )
+        if data.views is not None and not self.objective.learns_from_pairs:
+            raise ValueError(
+                f"views pair every row with another one, which the {self.objective.title} objective has no use for; "
+                "leave views out or take method=contrastive"
+            )
+
+    def setup(self, stage: str) -> None:
+        """Whiten by training images, before anything is trained or scored; a checkpoint then overwrites it."""
+        if stage == "fit" and isinstance(self.vae.encoder, WhitenedMLP):
+            data = self._data
+            self.vae.encoder.whiten(data.images(data.rows("train")[: self.vae.encoder.images]))
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed the draws of this step."""
-        self._seed_draws(self.global_step)
+        """Let the objective act at its milestones, set the learning rate of this step, and seed its draws."""
+        step, optimizer = self.global_step, self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        if step in self.objective.milestones:
+            self.objective.reach(step, self.vae, self._data, self.device)
+            # The moments are of another loss, along other axes.
+            optimizer.state.clear()
+        if (rate := self.objective.rate(step)) is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * rate
+        self._seed_draws(step)
 
     def on_validation_epoch_start(self) -> None:
         """Seed the draws of a validation: the same every time, so that its curve is smoother."""
@@ -62,8 +93,16 @@ class System(pl.LightningModule):
         return self._step("test", batch)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """One optimiser for all parameters."""
-        return self.optimizer(self.parameters())
+        """One optimiser for all parameters; each group's own rate stays with it as ``initial_lr``."""
+        optimizer = self.optimizer(self.objective.parameter_groups(self.vae))
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] = group["lr"] * group.get("lr_scale", 1.0)
+        return optimizer
+
+    @property
+    def _data(self) -> FactorData:
+        data: FactorData = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data
 
     def _seed_draws(self, step: int) -> None:
         seed_draws(self.seed, step)
@@ -103,7 +142,7 @@ def seed_draws(seed: int, step: int) -> None:
     torch.manual_seed(int(hashing.bits(seed, torch.tensor(step), 0)))
 
 
-def scalars(vae: VAE, terms: Terms) -> Iterator[tuple[str, Scalar]]:
+def scalars(vae: Model, terms: Terms) -> Iterator[tuple[str, Scalar]]:
     """An objective's terms as they are logged: one number a name, the likelihood's width among them."""
     for name, term in terms.items():
         if term.ndim == 0:

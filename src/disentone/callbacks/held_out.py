@@ -72,6 +72,6 @@ class HeldOutScores(pl.Callback):
         return {
             "rows": float(len(rows)),
             "reconstruction_of_mean": float(torch.cat(nll).mean()),
-            "kl": float(kl_per_latent(posterior).sum(dim=1).mean()),
+            **({} if posterior.logvar is None else {"kl": float(kl_per_latent(posterior).sum(dim=1).mean())}),
             **{name: score for name, score in scores.items() if isinstance(score, float)},
         }

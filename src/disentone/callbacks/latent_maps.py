@@ -7,9 +7,8 @@ import torch
 from PIL import Image as Pillow
 
 from disentone import image_plots, plots
-from disentone.codes import encode, model_and_data
+from disentone.codes import encode, model_and_data, use
 from disentone.loggers import log_animation, log_image
-from disentone.objectives import kl_per_latent
 
 
 class LatentMaps(pl.Callback):
@@ -43,7 +42,7 @@ class LatentMaps(pl.Callback):
         device = trainer.strategy.root_device
         rows = data.evaluation_rows(self.rows)
         posterior = encode(vae, data, rows, device)
-        first, second = kl_per_latent(posterior).mean(dim=0).argsort(descending=True)[:2].sort().values.tolist()
+        first, second = use(posterior).argsort(descending=True)[:2].sort().values.tolist()
         quantiles = torch.special.ndtri((torch.arange(self.side) + 0.5) / self.side)
         manifold = None
         if vae.latents == 2:

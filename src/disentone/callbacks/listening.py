@@ -17,7 +17,7 @@ from disentone.data import SyntheticData
 from disentone.files import write_atomically
 from disentone.frontends import Frontend
 from disentone.loggers import log_audio
-from disentone.models import VAE
+from disentone.models import Model
 
 PAUSE = 0.1
 
@@ -59,7 +59,7 @@ class Listening(pl.Callback):
             captions = [f"{entry['title']}, {label}" for label in entry["audio"]]
             log_audio(trainer, f"sounds/{Path(entry['picture']).stem}", paths, captions)
 
-    def _reconstructions(self, vae: VAE, data: SyntheticData, device: torch.device) -> list[dict[str, Any]]:
+    def _reconstructions(self, vae: Model, data: SyntheticData, device: torch.device) -> list[dict[str, Any]]:
         rows = data.rows("validation")[: self.count].to(device)
         sounds, images = data.sounds(rows), data.images(rows)
         decoded = vae(images).float()
@@ -79,15 +79,18 @@ class Listening(pl.Callback):
             entries.append(self._entry(f"reconstruction_{k}", title, figure, audio, data.frontend))
         return entries
 
-    def _traversals(self, vae: VAE, data: SyntheticData, device: torch.device) -> list[dict[str, Any]]:
+    def _traversals(self, vae: Model, data: SyntheticData, device: torch.device) -> list[dict[str, Any]]:
         walk = walk_latents(vae, data, device, self.steps, self.latents)
         audio = data.frontend.invert(walk.images.flatten(0, 1).to(device), data.synth.num_samples)
         audio = audio.view(*walk.images.shape[:2], -1)
         silence = audio.new_zeros(self.steps, round(PAUSE * data.frontend.sample_rate))
         entries = []
-        for latent, kl, strip, steps in zip(walk.latents.tolist(), walk.kl.tolist(), walk.images, audio, strict=True):
-            title = f"z{latent} from {walk.values[0]:+.1f} to {walk.values[-1]:+.1f}, KL {kl:.2f} nats"
-            figure = image_plots.traversals(strip[None], walk.values.tolist(), [f"z{latent}"], data.frontend)
+        for number, latent in enumerate(walk.latents.tolist()):
+            strip, steps, values = walk.images[number], audio[number], walk.values[number].tolist()
+            title = f"z{latent} from {values[0]:+.1f} to {values[-1]:+.1f}"
+            if walk.kl is not None:
+                title += f", KL {walk.kl[number]:.2f} nats"
+            figure = image_plots.traversals(strip[None], [values], [f"z{latent}"], data.frontend)
             played = {"traversal": torch.cat([steps, silence], dim=1).flatten()}
             entries.append(self._entry(f"traversal_z{latent}", title, figure, played, data.frontend))
         return entries

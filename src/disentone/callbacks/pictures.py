@@ -41,7 +41,7 @@ class Reconstructions(pl.Callback):
 
 
 class Traversals(pl.Callback):
-    """One validation image, each latent in turn walked from -2 to 2, the most used latent first.
+    """One validation image, each latent in turn walked over the range of its codes, the most used latent first.
 
     Args:
         run_dir: the run folder; pictures go to ``figures/``.
@@ -62,7 +62,9 @@ class Traversals(pl.Callback):
             return
         vae, data = model_and_data(trainer)
         walk = walk_latents(vae, data, trainer.strategy.root_device, self.steps, self.latents)
-        labels = [f"z{latent}\nKL {kl:.2f}" for latent, kl in zip(walk.latents, walk.kl, strict=True)]
+        labels = [f"z{latent}" for latent in walk.latents]
+        if walk.kl is not None:
+            labels = [f"{label}\nKL {kl:.2f}" for label, kl in zip(labels, walk.kl, strict=True)]
         figure = image_plots.traversals(walk.images, walk.values.tolist(), labels, data.frontend)
         log_image(trainer, "traversals", plots.save(figure, path))
 

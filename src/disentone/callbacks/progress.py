@@ -61,6 +61,7 @@ class Progress(pl.Callback):
         shown = {
             "elbo": "validation/elbo",
             "kl": "validation/kl",
+            "InfoNCE": "validation/info_nce",
             "mig": "mig",
             "dci": "dci_disentanglement",
             "sap": "sap",

@@ -17,8 +17,9 @@ from disentone.loggers import log_found, log_image, log_table
 from disentone.metrics.dci import backend_of
 from disentone.metrics.evaluation import MATRICES, chosen_metrics, evaluate, for_json, numbers
 from disentone.metrics.traversal import traversal
-from disentone.models import VAE
+from disentone.models import Model
 from disentone.shapes import Codes, Rows
+from disentone.system import System
 
 ACTIVE_VARIANCE = 0.01
 
@@ -111,7 +112,14 @@ class Scores(pl.Callback):
         found = {"unexplained_variance": missed, **numbers(scores), **numbers(walked), **self.untrained}
         test_terms = {key.removeprefix("test/"): value for key, value in terms.items()}
         matrices = {key: scores[key].tolist() for key in MATRICES if key in scores}
-        settings = {**scores["settings"], "traversal": walked.get("settings")}
+        system: System = trainer.lightning_module  # type: ignore[assignment]
+        settings = {
+            **scores["settings"],
+            "traversal": walked.get("settings"),
+            "method": system.objective.title,
+            "supervision": data.supervision,
+            "left_out": list(vae.left_out),
+        }
         report = {"step": trainer.global_step, **for_json({**test_terms, **found}), **matrices, "settings": settings}
         arrays = {"codes": codes.double().numpy(), "factors": data.positions(rows).numpy(), "rows": rows.numpy()}
         names = np.array(data.space.names)
@@ -147,7 +155,7 @@ class Scores(pl.Callback):
 
 
 @torch.no_grad()
-def walk(vae: VAE, data: FactorData, codes: Codes, rows: Rows, device: torch.device, seed: int) -> dict[str, Any]:
+def walk(vae: Model, data: FactorData, codes: Codes, rows: Rows, device: torch.device, seed: int) -> dict[str, Any]:
     """Traversal scores of a decoder, its latents under ``<score>/<latent>``."""
     # Rendered again batch by batch: all images at once may not fit.
     images = (data.images(part.to(device)) for part in torch.split(rows, BATCH))
@@ -162,7 +170,7 @@ def walk(vae: VAE, data: FactorData, codes: Codes, rows: Rows, device: torch.dev
 
 
 @torch.no_grad()
-def unexplained_variance(vae: VAE, data: FactorData, rows: Rows, device: torch.device) -> float:
+def unexplained_variance(vae: Model, data: FactorData, rows: Rows, device: torch.device) -> float:
     """Squared error of the reconstructions from posterior means, as a share of that of the rows' mean image.
 
     0 is perfect, 1 no better than the mean image; nan where all images are the same.

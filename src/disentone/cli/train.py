@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LambdaCallback
 
@@ -25,6 +25,7 @@ from disentone.cli import arguments, processes
 from disentone.data import FactorData
 from disentone.data.factor_data import check_divides
 from disentone.files import remove_temporary, write_atomically
+from disentone.objectives import Objective
 from disentone.provenance import provenance
 from disentone.report.results import SweepResults, finish_sweep
 from disentone.system import System
@@ -61,6 +62,7 @@ def train(cfg: DictConfig) -> None:
     count = processes.to_start(config.plain(cfg, resolve=True)["trainer"])
     if "batch_size" in cfg.data:
         check_divides(cfg.data.batch_size, count)
+    _check_whole_batches(cfg, count)
     try:
         # Released when the process ends, however it ends.
         with lock(run_dir):
@@ -75,6 +77,20 @@ def train(cfg: DictConfig) -> None:
         if processes.are_several():
             raise ValueError(_taken(cfg)) from error  # so that those beside this one end, too
         leave_to_other_process(cfg)
+
+
+def _check_whole_batches(cfg: DictConfig, processes: int) -> None:
+    """Raise ValueError for an objective that compares the rows of a batch, where no step sees a batch whole."""
+    objective: type[Objective] = get_class(cfg.objective._target_)
+    if not objective.couples_rows:
+        return
+    accumulated = config.plain(cfg, resolve=True)["trainer"].get("accumulate_grad_batches", 1)
+    for name, count in (("devices", processes), ("accumulate_grad_batches", accumulated)):
+        if count != 1:
+            raise ValueError(
+                f"the {objective.title} objective compares the rows of a batch with one another, so that a batch in "
+                f"parts has another loss; expected trainer.{name}=1, got {count}"
+            )
 
 
 def lock(run_dir: Path) -> FileLock:
@@ -126,6 +142,7 @@ def build(cfg: DictConfig, **trainer_settings: Any) -> Run | None:
     data = instantiate(cfg.data, _convert_="all")
     vae = instantiate(cfg.model, _convert_="all")(data.shape)
     system = System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer), cfg.seed)
+    system.check(data)
     system.configure_optimizers()  # a setting that the optimiser refuses should stop the run here
     callbacks = [instantiate(node, _convert_="all") for node in (*cfg.callbacks.values(), cfg.metrics)]
     if processes.are_several():

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from disentone.data.batches import Batches
 from disentone.data.held_out import HeldOut
+from disentone.data.views import Views
 from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
 from disentone.shapes import Image, Positions, Rows
@@ -40,6 +41,8 @@ class FactorData(pl.LightningDataModule, ABC):
     """What made the images from audio, and knows their axes; None for pictures."""
     held_out: HeldOut | None = None
     """The part of the space that training leaves out."""
+    views: Views | None = None
+    """The law of the partners that a batch shows beside its images; None where there are none."""
 
     def __init__(self, batch_size: int, seed: int, num_workers: int) -> None:
         super().__init__()
@@ -64,6 +67,11 @@ class FactorData(pl.LightningDataModule, ABC):
     @abstractmethod
     def dataset(self, split: Split) -> Dataset[Any]:
         """From a batch's (rows, draw numbers, share) to what a loader carries; indexed by :class:`Batches`."""
+
+    @property
+    def supervision(self) -> str:
+        """What a method is told beside the images: ``none``, or how the pairs came about that it learns from."""
+        return "none" if self.views is None else self.views.supervision
 
     def rows(self, split: Split) -> Rows:
         """Row numbers of a split, in its seeded order."""

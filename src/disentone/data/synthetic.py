@@ -13,6 +13,7 @@ from disentone.data.batches import Carried
 from disentone.data.cache import ImageCache, image_bytes
 from disentone.data.factor_data import SPLITS, FactorData, Split, check_batch_size
 from disentone.data.held_out import HeldOut
+from disentone.data.views import Views
 from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
 from disentone.hashing import Permutation
@@ -30,6 +31,8 @@ class Sounds(NamedTuple):
     keys: Rows
     share: Share | None = None
     """What they are of a batch that several processes share."""
+    partners: "Sounds | None" = None
+    """The sound beside each of them that the data's views relate to it."""
 
 
 class SyntheticData(FactorData):
@@ -46,6 +49,8 @@ class SyntheticData(FactorData):
         continuous: train on draws from the factors' ranges, new ones every epoch, instead of the grid's rows.
         renew_nuisances: give every row new nuisances (noise, phases, onset, level) every epoch.
         held_out: a part of the space that train and validation rows leave out; the test rows have it.
+        views: gives every row of a batch a partner, for methods that learn from pairs. A partner may be a row of any
+            split, but never lies in the held-out part.
         max_rows: use only so many rows, a seeded sample; all by default.
         seed: of the split, the order and the continuous draws.
         cache_dir: where ``cached`` keeps its files, safe to delete.
@@ -71,6 +76,7 @@ class SyntheticData(FactorData):
         continuous: bool = False,
         renew_nuisances: bool = False,
         held_out: HeldOut | None = None,
+        views: Views | None = None,
         max_rows: int | None = None,
         seed: int = 0,
         cache_dir: str | Path = "outputs/cache",
@@ -90,7 +96,9 @@ class SyntheticData(FactorData):
         self.sizes = _split_sizes(self.num_rows, fractions)
         self._starts = {split: sum(list(self.sizes.values())[:i]) for i, split in enumerate(SPLITS)}
         self._order = Permutation(len(self.space), seed)
-        self.held_out = held_out
+        self.held_out, self.views = held_out, views
+        if views is not None and continuous:
+            raise ValueError("views relate rows of the grid to one another; they cannot go with data.continuous")
         self._kept = {} if held_out is None else self._leave_out(held_out)
         check_batch_size(batch_size, self.sizes["train"])
         self._cache_dir, self._cache_limit = Path(cache_dir), int(cache_limit_gb * 1e9)
@@ -168,18 +176,24 @@ class SyntheticData(FactorData):
         """From (rows, draw numbers) to sounds: all that a loader's worker needs."""
         training = split == "train"
         return _Split(
-            self.space, self.sizes[split], self.seed, training and self.continuous, training and self.renew_nuisances
+            self.space,
+            self.sizes[split],
+            self.seed,
+            training and self.continuous,
+            training and self.renew_nuisances,
+            self.views,
+            self.held_out,
         )
 
     def on_before_batch_transfer(self, batch: Sounds, dataloader_idx: int) -> Sounds | Batch:
         """Images that are on disk are looked up while their keys are still on the CPU."""
-        return batch if self._cache is None else Batch(self._images(batch), batch.positions, batch.share)
+        return batch if self._cache is None else _batch(batch, self._images)
 
     def on_after_batch_transfer(self, batch: Sounds | Batch, dataloader_idx: int) -> Batch:
         """Positions, already on the device, become images there."""
         if isinstance(batch, Batch):
             return batch
-        return Batch(self._loaded(batch), batch.positions, batch.share)
+        return _batch(batch, self._loaded)
 
     def _loaded(self, sounds: Sounds) -> Image:
         """As ``images``, and compiled if that was asked for."""
@@ -223,19 +237,40 @@ class SyntheticData(FactorData):
 class _Split(Dataset[Sounds]):
     """Batches of (rows, draw numbers, share) to batches of sounds: all that a loader's worker needs."""
 
-    def __init__(self, space: FactorSpace, length: int, seed: int, continuous: bool, renew_nuisances: bool) -> None:
+    def __init__(
+        self,
+        space: FactorSpace,
+        length: int,
+        seed: int,
+        continuous: bool,
+        renew_nuisances: bool,
+        views: Views | None,
+        held_out: HeldOut | None,
+    ) -> None:
         self.space, self.length, self.seed = space, length, seed
         self.continuous, self.renew_nuisances = continuous, renew_nuisances
+        self.views, self.held_out = views, held_out
 
     def __getitem__(self, batch: Carried) -> Sounds:
         rows, draws, share = batch
         if self.continuous:
             # Beyond the grid's own keys, so that no draw has the noise of a held-out row.
             return Sounds(self.space.continuous(draws, self.seed), draws + len(self.space), share)
-        if self.renew_nuisances:
-            rows_of_pass = draws // self.length * len(self.space)
-            return Sounds(self.space.grid(rows), rows + rows_of_pass, share)
-        return Sounds(self.space.grid(rows), rows, share)
+        rows_of_pass = draws // self.length * len(self.space) if self.renew_nuisances else torch.zeros_like(draws)
+        partners = None
+        if self.views is not None:
+            others = self.views.partners(self.space, rows, draws, self.seed, self.held_out)
+            partners = Sounds(self.space.grid(others), others + rows_of_pass)
+        return Sounds(self.space.grid(rows), rows + rows_of_pass, share, partners)
+
+
+def _batch(sounds: Sounds, images: Callable[[Sounds], Image]) -> Batch:
+    """Sounds as a batch; those of the partners become images in one go with the others."""
+    if sounds.partners is None:
+        return Batch(images(sounds), sounds.positions, sounds.share)
+    positions = torch.cat([sounds.positions, sounds.partners.positions])
+    image, partner = images(Sounds(positions, torch.cat([sounds.keys, sounds.partners.keys]))).chunk(2)
+    return Batch(image, sounds.positions, sounds.share, partner)
 
 
 def _split_sizes(rows: int, fractions: Sequence[float]) -> dict[Split, int]:

@@ -1,4 +1,4 @@
-"""Variational autoencoders: pairs of encoder and decoder, one file each, and likelihoods."""
+"""Autoencoders with Gaussian or point codes; pairs of encoder and decoder, one file each; likelihoods."""
 
 from disentone.models.attention_rnn import AttentionDecoder, RNNEncoder
 from disentone.models.broadcast import BroadcastDecoder
@@ -6,7 +6,10 @@ from disentone.models.conv1d import Conv1dDecoder, Conv1dEncoder
 from disentone.models.conv2d import ConvDecoder, ConvEncoder
 from disentone.models.likelihoods import Bernoulli, Gaussian, Laplace, LearnedGaussian, Likelihood
 from disentone.models.mlp import MLPDecoder, MLPEncoder
+from disentone.models.model import Model
+from disentone.models.point import PointAutoencoder
 from disentone.models.vae import VAE
+from disentone.models.whitened_mlp import WhitenedMLP
 
 __all__ = [
     "VAE",
@@ -23,5 +26,8 @@ __all__ = [
     "Likelihood",
     "MLPDecoder",
     "MLPEncoder",
+    "Model",
+    "PointAutoencoder",
     "RNNEncoder",
+    "WhitenedMLP",
 ]

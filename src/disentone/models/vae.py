@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from disentone.models.likelihoods import Bernoulli, Likelihood
+from disentone.models.likelihoods import Likelihood
+from disentone.models.model import Model
 from disentone.shapes import Codes, Image, Posterior, Share
 
 
-class VAE(nn.Module):
+class VAE(Model):
     """q(z|x), a diagonal Gaussian, and p(x|z).
 
     Args:
@@ -35,15 +36,7 @@ class VAE(nn.Module):
         likelihood: Likelihood,
         channels_last: bool = False,
     ) -> None:
-        super().__init__()
-        if not 1 <= latents <= 4096:
-            raise ValueError(f"model.latents must lie in 1..4096, got {latents}")
-        if isinstance(likelihood, Bernoulli) and len(shape) == 2:
-            raise ValueError("Bernoulli needs images in [0, 1], and waveforms reach -1; take model/likelihood=gaussian")
-        self.shape, self.latents = tuple(shape), latents
-        self.encoder = encoder(self.shape, 2 * latents)
-        self.decoder = decoder(latents, self.shape)
-        self.likelihood = likelihood
+        super().__init__(shape, latents, encoder, 2 * latents, decoder, likelihood)
         if channels_last:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -55,6 +48,7 @@ class VAE(nn.Module):
 
     def sample(self, posterior: Posterior, share: Share | None = None) -> Codes:
         """One reparameterised draw from each posterior; ``share`` is the batch's."""
+        assert posterior.logvar is not None
         return posterior.mean + torch.exp(0.5 * posterior.logvar) * self.noise(posterior.mean, share)
 
     def noise(self, like: Codes, share: Share | None = None) -> Codes:
@@ -66,11 +60,3 @@ class VAE(nn.Module):
         if share is None:
             return torch.randn_like(like)
         return torch.randn(share.total, like.shape[1], device=like.device)[share.first :][: len(like)]
-
-    def decode(self, codes: Codes) -> Image:
-        """The expected image of each code."""
-        return self.likelihood.mean(self.decoder(codes))
-
-    def forward(self, image: Image) -> Image:
-        """The reconstruction of each image from its posterior mean."""
-        return self.decode(self.encode(image).mean)

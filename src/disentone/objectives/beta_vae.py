@@ -4,14 +4,14 @@ import math
 
 import torch
 
-from disentone.models import VAE
+from disentone.models import VAE, Model
 from disentone.objectives.objective import Objective, Terms, kl_per_latent
 from disentone.objectives.schedules import Schedule
 from disentone.shapes import Batch
 
 
 class BetaVAE(Objective):
-    """loss = reconstruction + beta * kl.
+    """loss = reconstruction + beta * kl; fit = elbo.
 
     Args:
         beta: weight of the KL.
@@ -22,25 +22,38 @@ class BetaVAE(Objective):
 
     """
 
+    title = "beta-VAE"
+
     def __init__(self, beta: float, schedule: Schedule) -> None:
         if not 0 <= beta < math.inf:
             raise ValueError(f"objective.beta must be a number of 0 or more, got {beta}")
+        super().__init__()
         self.beta, self.schedule = float(beta), schedule
 
-    def __call__(self, vae: VAE, batch: Batch, step: int) -> Terms:
-        """Terms: loss, reconstruction (-log p(x|z)), kl, kl_per_latent, elbo, beta, normalised_beta."""
+    def check(self, model: Model) -> None:
+        """Raise ValueError for a model without a posterior."""
+        if not isinstance(model, VAE):
+            raise ValueError(
+                f"the beta-VAE's KL needs a posterior, and {type(model).__name__} has points for codes; "
+                "take a model that is a VAE, for instance model=conv2d"
+            )
+
+    def forward(self, vae: VAE, batch: Batch, step: int) -> Terms:
+        """Terms: loss, fit, reconstruction (-log p(x|z)), kl, kl_per_latent, elbo, beta, normalised_beta."""
         posterior = vae.encode(batch.image)
         output = vae.decoder(vae.sample(posterior, batch.share))
         reconstruction = vae.likelihood.nll(output, batch.image).mean()
         divergence = kl_per_latent(posterior).mean(dim=0)
         kl = divergence.sum()
         beta = self.beta * self.schedule(step)
+        elbo = -(reconstruction + kl).detach()
         return {
             "loss": reconstruction + beta * kl,
+            "fit": elbo,
             "reconstruction": reconstruction.detach(),
             "kl": kl.detach(),
             "kl_per_latent": divergence.detach(),
-            "elbo": -(reconstruction + kl).detach(),
+            "elbo": elbo,
             "beta": torch.as_tensor(beta),
             # Beta per pixel and latent (Higgins et al. 2017, section 4.2), for comparison across image sizes.
             "normalised_beta": torch.as_tensor(beta * vae.latents / math.prod(vae.shape)),

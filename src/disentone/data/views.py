@@ -1,0 +1,210 @@
+"""Views: for every row a partner, another row of the grid that is related to it in a known way."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from disentone import hashing
+from disentone.data.held_out import HeldOut
+from disentone.factors import FactorSpace
+from disentone.shapes import Rows
+
+# The numbers of the random streams; a Student's step takes three more after STEP.
+STEP, REDRAW, LABEL = 20, 30, 31
+ATTEMPTS = 16
+
+
+class Views(ABC):
+    """A law of partners. Each partner is a function of (seed, row, draw number), so that a resumed run has the same."""
+
+    supervision: ClassVar[str]
+    """What a method that learns from these pairs is told: the word that stands beside its scores."""
+
+    def partners(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, held_out: HeldOut | None = None) -> Rows:
+        """The partner of each row, never inside a held-out part of the space.
+
+        A partner inside the held-out part is drawn again, 16 times at most; then the row is its own partner.
+
+        Args:
+            space: of the rows.
+            rows: [batch] row numbers on the CPU.
+            draws: [batch] numbers that differ from one use of a row to the next.
+            seed: of the draws.
+            held_out: the part of the space that no partner lies in.
+
+        Returns:
+            row numbers [batch].
+
+        """
+        found = self.draw(space, rows, draws, seed, 0)
+        if held_out is None:
+            return found
+        for attempt in range(1, ATTEMPTS + 1):
+            inside = held_out.contains(space, space.grid(found))
+            if not inside.any():
+                return found
+            again = rows if attempt == ATTEMPTS else self.draw(space, rows, draws, seed, attempt)
+            found = torch.where(inside, again, found)
+        return found
+
+    @abstractmethod
+    def draw(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, attempt: int) -> Rows:
+        """One draw of a partner for each row; another ``attempt`` gives another one."""
+
+
+class Neighbours(Views):
+    """Partners whose factors all moved a little at once, made by the generator: it moves every factor by a random step.
+
+    A step is a share of the factor's range, reflected at the ends of the range and rounded to a value of the grid.
+    A factor with labels has no order to step along: it is redrawn, so seldom that this tells about as much as a step.
+
+    Args:
+        width: size of the steps as a share of the range; about the standard deviation.
+        redraw: the probability that a labelled factor changes to another of its labels.
+
+    Raises:
+        ValueError: for a width that is not above 0, or a probability outside [0, 1].
+
+    """
+
+    supervision = "generator's neighbours"
+
+    def __init__(self, width: float = 0.11, redraw: float = 0.05) -> None:
+        if not 0 < width < float("inf"):
+            raise ValueError(f"views.width is a share of a factor's range and must be above 0, got {width}")
+        if not 0 <= redraw <= 1:
+            raise ValueError(f"views.redraw is a probability and must lie in 0..1, got {redraw}")
+        self.width, self.redraw = width, redraw
+
+    def draw(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, attempt: int) -> Rows:
+        """Every factor moved."""
+        positions, sizes = space.grid(rows), torch.tensor(space.sizes)
+        last = (sizes - 1).double()
+        # One key a row, draw and attempt; one column a factor.
+        keys = (rows[:, None], draws[:, None], attempt, torch.arange(len(sizes)))
+        moved = self.moved(positions / last, self.steps(seed, keys)) * last
+        moved = torch.where(moved < 0, -moved, moved)
+        moved = torch.where(moved > last, 2 * last - moved, moved)
+        stepped = moved.round().clamp(min=0).minimum(last).long()
+        return space.rows(torch.where(_labelled(space), self._relabelled(positions, sizes, seed, keys), stepped))
+
+    @abstractmethod
+    def steps(self, seed: int, keys: "Keys") -> Float64[Tensor, "batch factor"]:
+        """Random steps of about unit deviation, one for every combination of the keys."""
+
+    def moved(
+        self, places: Float64[Tensor, "batch factor"], steps: Float64[Tensor, "batch factor"]
+    ) -> Float64[Tensor, "batch factor"]:
+        """Where steps lead from places in a factor's range, both ends at 0 and 1."""
+        return places + self.width * steps
+
+    def _relabelled(
+        self, positions: Int64[Tensor, "batch factor"], sizes: Int64[Tensor, "factor"], seed: int, keys: "Keys"
+    ) -> Int64[Tensor, "batch factor"]:
+        """Every factor with probability ``redraw`` at another position, all others equally likely."""
+        other = positions + 1 + (hashing.uniform(seed, *keys, LABEL) * (sizes - 1)).long()
+        return torch.where(hashing.uniform(seed, *keys, REDRAW) < self.redraw, other % sizes, positions)
+
+
+Keys = tuple[Int64[Tensor, "batch 1"], Int64[Tensor, "batch 1"], int, Int64[Tensor, "factor"]]
+
+
+class LaplaceNeighbours(Neighbours):
+    """Steps with a double exponential law: mostly small, now and then a large one."""
+
+    def steps(self, seed: int, keys: Keys) -> Float64[Tensor, "batch factor"]:
+        """By the inverse distribution function, scale 0.72."""
+        centred = hashing.uniform(seed, *keys, STEP) - 0.5
+        return -0.72 * centred.sign() * torch.log1p(-2 * centred.abs())
+
+
+class GaussianNeighbours(Neighbours):
+    """Normal steps."""
+
+    def steps(self, seed: int, keys: Keys) -> Float64[Tensor, "batch factor"]:
+        """Standard normal."""
+        return hashing.normal(seed, *keys, STEP)
+
+
+class StudentNeighbours(Neighbours):
+    """Steps with the heavy tails of Student's law with three degrees of freedom."""
+
+    def steps(self, seed: int, keys: Keys) -> Float64[Tensor, "batch factor"]:
+        """A normal over the root of a mean of three squared normals, times 0.7."""
+        squares = torch.stack([hashing.normal(seed, *keys, STEP + 1 + k).square() for k in range(3)])
+        return 0.7 * hashing.normal(seed, *keys, STEP) / squares.mean(dim=0).sqrt()
+
+
+class UniformNeighbours(Neighbours):
+    """Steps of every size up to the largest, all equally likely."""
+
+    def steps(self, seed: int, keys: Keys) -> Float64[Tensor, "batch factor"]:
+        """Uniform in -1.8 to 1.8."""
+        return 1.8 * (2 * hashing.uniform(seed, *keys, STEP) - 1)
+
+
+class CorrelatedNeighbours(Neighbours):
+    """Normal steps that go together: what one factor does tells something about the others.
+
+    Args:
+        correlation: of every two factors' steps.
+        width: as of all neighbours.
+        redraw: as of all neighbours.
+
+    Raises:
+        ValueError: for a correlation outside [0, 1).
+
+    """
+
+    def __init__(self, correlation: float = 0.5, width: float = 0.11, redraw: float = 0.05) -> None:
+        super().__init__(width, redraw)
+        if not 0 <= correlation < 1:
+            raise ValueError(f"views.correlation must lie in 0..1, 1 excluded, got {correlation}")
+        self.correlation = correlation
+
+    def steps(self, seed: int, keys: Keys) -> Float64[Tensor, "batch factor"]:
+        """A normal of its own for each factor, and one that all factors share."""
+        own = hashing.normal(seed, *keys, STEP)
+        shared = hashing.normal(seed, *keys[:3], torch.zeros(1, dtype=torch.int64), STEP + 1)
+        return (1 - self.correlation) ** 0.5 * own + self.correlation**0.5 * shared
+
+
+class WarpedNeighbours(Neighbours):
+    """Normal steps in other units than the grid's: along the square root of the place, at half the width."""
+
+    def steps(self, seed: int, keys: Keys) -> Float64[Tensor, "batch factor"]:
+        """Standard normal."""
+        return hashing.normal(seed, *keys, STEP)
+
+    def moved(
+        self, places: Float64[Tensor, "batch factor"], steps: Float64[Tensor, "batch factor"]
+    ) -> Float64[Tensor, "batch factor"]:
+        """The step is taken on the root and squared back, within the range."""
+        return (places.clamp(min=1e-3).sqrt() + self.width / 2 * steps).clamp(0, 1).square()
+
+
+class Unrelated(Views):
+    """A negative control: the partner is any row, so that a pair tells nothing."""
+
+    supervision = "none"
+
+    def draw(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, attempt: int) -> Rows:
+        """All rows of the grid equally likely."""
+        return (hashing.uniform(seed, rows, draws, attempt, STEP) * len(space)).long()
+
+
+class Itself(Views):
+    """A negative control: the partner of a row is the row itself, so that only images are told apart."""
+
+    supervision = "none"
+
+    def draw(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, attempt: int) -> Rows:
+        """The rows."""
+        return rows
+
+
+def _labelled(space: FactorSpace) -> Tensor:
+    return torch.tensor([factor.labels is not None for factor in space.factors])
