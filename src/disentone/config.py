@@ -41,8 +41,12 @@ MAPPINGS = {"callbacks", "logger"}
 TOWER = BeartypeConf(is_pep484_tower=True)
 
 
-OmegaConf.register_new_resolver("half", lambda number: number if number < 1 else max(1, number // 2), replace=True)
-OmegaConf.register_new_resolver("quarter", lambda number: number if number < 1 else max(1, number // 4), replace=True)
+def share(part: float, number: int) -> int:
+    """A part of a number of steps, at least one step; what is no number of steps stays what it is."""
+    return number if number < 1 else max(1, int(part * number + 1e-6))
+
+
+OmegaConf.register_new_resolver("share", share, replace=True)
 
 
 def config_dir() -> Path:

@@ -139,7 +139,12 @@ def seed_draws(seed: int, step: int) -> None:
     The same in every process of a run, which takes its part of the whole batch's draws.
     """
     # The 0 keeps earlier runs' numbers.
-    torch.manual_seed(int(hashing.bits(seed, torch.tensor(step), 0)))
+    number = int(hashing.bits(seed, torch.tensor(step), 0))
+    if torch.accelerator.is_available():
+        torch.manual_seed(number)
+    else:
+        # The same draws. torch.manual_seed would also note a stack trace for a GPU that never comes, at every step.
+        torch.default_generator.manual_seed(number)
 
 
 def scalars(vae: Model, terms: Terms) -> Iterator[tuple[str, Scalar]]:

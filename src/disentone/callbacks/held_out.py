@@ -29,7 +29,7 @@ class HeldOutScores(pl.Callback):
     """
 
     def __init__(
-        self, rows: int = 2_000, metrics: Sequence[str] = ("mig", "sap"), preset: str = "dlib", seed: int = 0
+        self, rows: int = 2_000, metrics: Sequence[str] = ("mig", "sap", "mcc"), preset: str = "dlib", seed: int = 0
     ) -> None:
         self.rows, self.metrics, self.preset, self.seed = rows, list(metrics), preset, seed
 

@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LambdaCallback
@@ -27,7 +28,7 @@ from disentone.data.factor_data import check_divides
 from disentone.files import remove_temporary, write_atomically
 from disentone.objectives import Objective
 from disentone.provenance import provenance
-from disentone.report.results import SweepResults, finish_sweep
+from disentone.report.results import SweepResults, finish_sweep, print_run
 from disentone.system import System
 
 
@@ -226,6 +227,9 @@ def run(cfg: DictConfig) -> None:
     """One job of Hydra's."""
     with reported(cfg):
         train(cfg)
+    # A sweep ends with one table of all its runs.
+    if HydraConfig.get().mode == RunMode.RUN and processes.is_first():
+        print_run(Path(cfg.run_dir))
 
 
 @contextmanager

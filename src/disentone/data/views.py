@@ -89,7 +89,10 @@ class Neighbours(Views):
         moved = torch.where(moved < 0, -moved, moved)
         moved = torch.where(moved > last, 2 * last - moved, moved)
         stepped = moved.round().clamp(min=0).minimum(last).long()
-        return space.rows(torch.where(_labelled(space), self._relabelled(positions, sizes, seed, keys), stepped))
+        labelled = torch.tensor([factor.labels is not None for factor in space.factors])
+        if labelled.any():
+            stepped = torch.where(labelled, self._relabelled(positions, sizes, seed, keys), stepped)
+        return space.rows(stepped)
 
     @abstractmethod
     def steps(self, seed: int, keys: "Keys") -> Float64[Tensor, "batch factor"]:
@@ -204,7 +207,3 @@ class Itself(Views):
     def draw(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, attempt: int) -> Rows:
         """The rows."""
         return rows
-
-
-def _labelled(space: FactorSpace) -> Tensor:
-    return torch.tensor([factor.labels is not None for factor in space.factors])

@@ -7,6 +7,7 @@ from disentone.metrics.evaluation import METRICS, evaluate
 from disentone.metrics.infomec import infomec
 from disentone.metrics.interventional import beta_vae_score, factor_vae_score, irs
 from disentone.metrics.linear_probe import linear_probe
+from disentone.metrics.mcc import mcc
 from disentone.metrics.med import med
 from disentone.metrics.mig import dcimig, jemmig, mig, mig_sup
 from disentone.metrics.modularity import explicitness, modularity
@@ -31,6 +32,7 @@ __all__ = [
     "irs",
     "jemmig",
     "linear_probe",
+    "mcc",
     "med",
     "mig",
     "mig_sup",

@@ -14,6 +14,7 @@ from disentone.metrics.dci_es import dci_es
 from disentone.metrics.infomec import infomec
 from disentone.metrics.interventional import beta_vae_score, factor_vae_score, irs
 from disentone.metrics.linear_probe import linear_probe
+from disentone.metrics.mcc import mcc
 from disentone.metrics.med import med
 from disentone.metrics.mig import dcimig, jemmig, mig, mig_sup
 from disentone.metrics.modularity import explicitness, modularity
@@ -48,6 +49,7 @@ METRICS: Mapping[str, Metric] = {
     "irs": Metric(irs, ("irs",), continuous=True),
     "infomec": Metric(infomec, ("info_m", "info_c", "info_e")),
     "med": Metric(med, ("med",)),
+    "mcc": Metric(mcc, ("mcc_pearson", "mcc_spearman"), continuous=True),
     "unsupervised": Metric(
         unsupervised,
         ("gaussian_tc", "wasserstein", "wasserstein_normalised", "mutual_information"),
@@ -75,7 +77,7 @@ def evaluate(
     Args:
         codes: [row code] floats: posterior means. Arrays, tensors or lists; they are not changed.
         factors: [row factor] whole numbers: positions. Labels need not be contiguous. Columns with fractions
-            are admitted by ``irs`` and the unsupervised metrics; the others are then nan, with the reason.
+            are admitted by ``irs``, ``mcc`` and the unsupervised metrics; the others are then nan, with the reason.
         metrics: ``all``; ``fast``, which leaves out DCI-ES and exact DCI (back-end ``gradient_boosting``), the
             two that take minutes; or names: keys of ``METRICS`` or of single scores.
         preset: ``dlib`` repeats the 2019 large-scale study (Locatello et al.), ``robust`` mends known faults.

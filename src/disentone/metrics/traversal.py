@@ -13,6 +13,9 @@ from disentone.metrics.arrays import Scores, check_arrays
 
 ANCHORS, STEPS = 32, 11
 LOW, HIGH = 0.05, 0.95
+# Of a factor's range: a latent that covers less of every factor moves nothing that one could judge. A single jump of
+# the nearest image would else make it perfectly pure.
+LEAST_RANGE = 0.05
 BATCH = 512
 KEYS = ("traversal_purity", "traversal_monotonicity", "traversal_range")
 
@@ -30,7 +33,8 @@ def traversal(
     takes the factors of the evaluation row whose image is nearest (L2). Purity: the largest factor's share of all
     movement, each factor's in units of its range; monotonicity: mean absolute Spearman correlation of that factor
     with the step (0 where it stands still); range: the share of its values' range covered, mean over anchors. All
-    in [0, 1]. Latents that move nothing have no purity; the means are over the others, 0 if there are none.
+    in [0, 1]. A latent that covers less than 0.05 of every factor's range moves nothing and has no purity; the means
+    are over the others, 0 if there are none.
 
     Args:
         decode: codes [batch latent] to images [batch ...], on the codes' device and in their precision.
@@ -56,12 +60,15 @@ def traversal(
     positions = (v[nearest].double() / v.amax(dim=0)).view(*walks.shape[:3], v.shape[1])
     scores = {key: torch.full((z.shape[1],), float("nan"), dtype=torch.float64) for key in KEYS}
     movement = torch.zeros(z.shape[1], v.shape[1], dtype=torch.float64)
+    moves = [False] * z.shape[1]
     for latent, path in zip(walked, positions, strict=True):
         movement[latent] = path.diff(dim=1).abs().sum(dim=(0, 1)).cpu()
-        if movement[latent].sum() > 0:
+        covered = (path.amax(dim=1) - path.amin(dim=1)).mean(dim=0)
+        moves[latent] = bool(covered.max() >= LEAST_RANGE)
+        if moves[latent]:
             for key, score in zip(KEYS, _describe(path, movement[latent]), strict=True):
                 scores[key][latent] = score
-    still = [j for j in range(z.shape[1]) if movement[j].sum() == 0]
+    still = [latent for latent in range(z.shape[1]) if not moves[latent]]
     return {
         **{key: float(score.nanmean()) if len(still) < z.shape[1] else 0.0 for key, score in scores.items()},
         **{f"{key}_per_latent": score.numpy() for key, score in scores.items()},

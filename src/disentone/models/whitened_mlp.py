@@ -33,8 +33,9 @@ class WhitenedMLP(nn.Module):
 
     """
 
-    mean: Float[Tensor, "pixel"]
     matrix: Float[Tensor, "pixel component"]
+    offset: Float[Tensor, "component"]
+    """The components of the mean image."""
 
     def __init__(
         self,
@@ -52,8 +53,8 @@ class WhitenedMLP(nn.Module):
         pixels = math.prod(shape)
         inputs = min(components, pixels)
         self.images = images
-        self.register_buffer("mean", torch.zeros(pixels))
         self.register_buffer("matrix", torch.zeros(pixels, inputs))
+        self.register_buffer("offset", torch.zeros(inputs))
         layers: list[nn.Module] = []
         for width, units in pairwise((inputs, *hidden)):
             layers += [nn.Linear(width, units), nn.GELU()]
@@ -62,7 +63,7 @@ class WhitenedMLP(nn.Module):
 
     def forward(self, image: Image) -> Float[Tensor, "batch feature"]:
         """Features of each image."""
-        return self.last(self.layers((image.flatten(1) - self.mean) @ self.matrix))
+        return self.last(self.layers(image.flatten(1) @ self.matrix - self.offset))
 
     @torch.no_grad()
     def whiten(self, images: Image) -> None:
@@ -85,10 +86,11 @@ class WhitenedMLP(nn.Module):
         # Less than a float32 image can tell is no direction.
         scale = torch.where(share > 1e-12, share.clamp(min=1e-12) ** -0.25, 0.0)
         matrix = torch.from_numpy(found.components_.T) * scale
-        deviation = ((flat - flat.mean(dim=0)) @ matrix).std()
-        self.mean.copy_(flat.mean(dim=0))
+        matrix /= ((flat - flat.mean(dim=0)) @ matrix).std().clamp(min=1e-12)
         self.matrix.zero_()
-        self.matrix[:, :count] = (matrix / deviation.clamp(min=1e-12)).to(self.matrix)
+        self.matrix[:, :count] = matrix.to(self.matrix)
+        self.offset.zero_()
+        self.offset[:count] = (flat.mean(dim=0) @ matrix).to(self.offset)
 
     @torch.no_grad()
     def turn(self, matrix: Float[Tensor, "feature feature"], offset: Float[Tensor, "feature"]) -> None:

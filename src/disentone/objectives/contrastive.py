@@ -198,8 +198,9 @@ def radial(codes: Kept, partners: Kept, weights: Float[Tensor, "3"]) -> Similari
 def additive(codes: Kept, partners: Kept, weights: Float[Tensor, "4"]) -> Similarity:
     """Minus a sum over latents: w0 sqrt(t^2 + .001) + w1 t^2 + w2 log(1 + 4 t^2) + w3 t^4, t the difference."""
     u = (codes[:, None] - partners[None, :]).square()
-    parts = weights[0] * (u + 0.001).sqrt() + weights[1] * u + weights[2] * torch.log1p(4 * u) + weights[3] * u.square()
-    return -parts.sum(dim=2)
+    # Summed before they are weighed: a quarter of the numbers.
+    parts = [part.sum(dim=2) for part in ((u + 0.001).sqrt(), u, torch.log1p(4 * u), u.square())]
+    return -(weights[0] * parts[0] + weights[1] * parts[1] + weights[2] * parts[2] + weights[3] * parts[3])
 
 
 def independent_axes(codes: Float64[np.ndarray, "row old"]) -> Basis:

@@ -29,7 +29,7 @@ class Chart(NamedTuple):
 
 
 def metric(runs: pd.DataFrame, key: str) -> Chart:
-    """A score against beta (or, where beta does not vary, by setting): runs, medians, intervals, chance, untrained."""
+    """A score against beta, or by label where not all runs have one: runs, medians, intervals, chance, untrained."""
     figure, lines = _empty(key), []
     x = axis(runs)
     for number, (setting, part) in enumerate(runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]):
@@ -134,16 +134,13 @@ def curves(runs: pd.DataFrame, key: str) -> Chart:
 
 def trade_off(runs: pd.DataFrame, gain: str) -> Chart:
     """Every run by what it costs in reconstruction and what it gains in disentanglement, and the Pareto front."""
-    part = runs[["run", "setting", "beta", "seed", "reconstruction", gain]].dropna(subset=["reconstruction", gain])
+    part = runs[["run", "label", "seed", "reconstruction", gain]].dropna(subset=["reconstruction", gain])
     front = pareto_front(part["reconstruction"].to_numpy(), part[gain].to_numpy())
     figure = _empty(gain)
-    betas = sorted(part["beta"].dropna().unique()) or [None]
-    for number, beta in enumerate(betas):
-        these = part[part["beta"] == beta] if beta is not None else part
+    for number, (label, these) in enumerate(part.groupby("label", sort=False)):
         marker = {"color": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 9}
-        name = "runs" if beta is None else f"beta {beta:g}"
         figure.add_scatter(
-            x=these["reconstruction"], y=these[gain], mode="markers", marker=marker, text=these["run"], name=name
+            x=these["reconstruction"], y=these[gain], mode="markers", marker=marker, text=these["run"], name=str(label)
         )
     best = part[front].sort_values("reconstruction")
     figure.add_scatter(
@@ -229,8 +226,10 @@ def _heat(
 
 
 def axis(runs: pd.DataFrame) -> str:
-    """The column that charts are drawn against: beta, unless it stays the same and a setting does not."""
-    return "beta" if runs["beta"].nunique() > 1 or runs["setting"].nunique() == 1 else "setting"
+    """The column that charts are drawn against: beta, unless some runs have none or only other things vary."""
+    if runs["beta"].isna().any():
+        return "label"
+    return "beta" if runs["beta"].nunique() > 1 or runs["setting"].nunique() == 1 else "label"
 
 
 def _betas(figure: go.Figure, runs: pd.DataFrame, x: str) -> None:
@@ -250,7 +249,7 @@ def title(key: str) -> str:
 
 def main_keys(runs: pd.DataFrame) -> Iterator[str]:
     """The scores of a table, without parts, chance and bookkeeping."""
-    left_out = ("run", "setting", "beta", "seed", "step", "rows", "final_beta", "normalised_beta", "loss")
+    left_out = ("run", "setting", "label", "beta", "seed", "step", "rows", "final_beta", "normalised_beta", "loss")
     for key in runs.columns:
         if "/" not in key and key not in left_out and pd.api.types.is_numeric_dtype(runs[key]):
             yield key

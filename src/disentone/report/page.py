@@ -20,11 +20,10 @@ from disentone.config import defaults, flat
 from disentone.files import write_atomically
 from disentone.metrics.udr import udr
 from disentone.report import charts
+from disentone.report.answer import Finding, findings, headline, headline_score, listed
 from disentone.report.charts import Chart
-from disentone.report.runs import Run, logged, long_table, read_runs, settings, table
-from disentone.report.statistics import VERDICTS, summary, verdicts
+from disentone.report.runs import Run, labelled, logged, long_table, read_runs, table
 
-HEADLINES = ("mig", "linear_probe", "dci_disentanglement")
 MAIN = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "reconstruction", "kl")
 SEEDS_OF_UDR = 10
 MOST_RUNS_LISTED = 50
@@ -77,8 +76,7 @@ def write_report(root: Path, runs: Sequence[Run]) -> Path:
         results = table(finished, root)
         write_atomically(root / "results.csv", results.to_csv(index=False))
         write_atomically(root / "scores.csv", long_table(finished, root).to_csv(index=False))
-        results["setting"] = settings(results["run"].tolist(), finished)
-        content |= _answer(results, finished, root)
+        content |= _answer(labelled(results, finished, root), finished, root)
     helpers = {"payload": _payload, "table": _html_table, "identifier": _identifier()}
     html = page.render(**content, **helpers, plotly=Markup(get_plotlyjs()) if finished else "")
     path = root / "report.html"
@@ -86,40 +84,11 @@ def write_report(root: Path, runs: Sequence[Run]) -> Path:
     return path
 
 
-def headline(results: pd.DataFrame, factors: Sequence[str]) -> tuple[str, pd.DataFrame]:
-    """One sentence that the numbers support, and the rows of the setting it speaks of."""
-    key = next((name for name in HEADLINES if name in results and results[name].notna().any()), None)
-    if key is None:
-        return "no run has a disentanglement score", results.iloc[:0]
-    grouped = results.groupby(["setting", "beta"], sort=False, dropna=False)
-    best = max((group for _, group in grouped), key=lambda group: np.nan_to_num(group[key].median(), nan=-1.0))
-    setting, beta = str(best["setting"].iloc[0]), best["beta"].iloc[0]
-    rows = best.select_dtypes("number").to_dict("records")
-    found = verdicts([{str(name): float(value) for name, value in row.items()} for row in rows], factors)
-    names = {kind: [factor for factor, verdict in found.items() if verdict == kind] for kind in VERDICTS}
-    parts = [f"finds {_listed(names['found'])}" if names["found"] else "finds no factor by itself"]
-    for kind, one, several in (
-        ("entangled", "stays entangled", "stay entangled"),
-        ("missing", "is missing", "are missing"),
-    ):
-        if names[kind]:
-            parts.append(f"{_listed(names[kind])} {one if len(names[kind]) == 1 else several}")
-    score = summary(best[key].to_numpy())
-    spread = f" [{score.low:.2f}, {score.high:.2f}]" if score.runs > 1 else ""
-    chance = f", chance {best[f'chance/{key}'].median():.2f}" if f"chance/{key}" in best else ""
-    over = f"over {score.runs} seeds" if score.runs > 1 else "of one run"
-    which = " ".join([*([f"beta {beta:g}"] if pd.notna(beta) else []), *([f"({setting})"] if setting else [])])
-    return (
-        f"{which or 'the model'} {'; '.join(parts)}; {charts.title(key)} {score.median:.2f}{spread} {over}{chance}",
-        best,
-    )
-
-
 def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str, Any]:
     """Everything on the page that takes a finished run."""
-    factors = _factors(runs)
-    sentence, best = headline(results, factors)
-    gain = next((key for key in HEADLINES if key in results), None)
+    factors = list(dict.fromkeys(name for run in runs for name in run.factors))
+    found, gain = findings(results, factors), headline_score(results)
+    sentence, best = headline(found, gain)
     keys = list(charts.main_keys(results))
     parts = {
         key: [factor for factor in factors if f"{key}/{factor}" in results]
@@ -127,9 +96,12 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str,
     }
     udrs = _udr(results, root)
     sections = [
-        (f"Scores by {charts.axis(results)}", [charts.metric(results, key) for key in MAIN if key in results]),
+        (
+            "Scores by beta" if charts.axis(results) == "beta" else "Scores by setting",
+            [charts.metric(results, key) for key in MAIN if key in results],
+        ),
         ("Training", _curves(results, root)),
-        ("By factor", [charts.by_part(results, key, found) for key, found in parts.items() if len(found) > 1]),
+        ("By factor", [charts.by_part(results, key, names) for key, names in parts.items() if len(names) > 1]),
     ]
     if gain and "reconstruction" in results:
         sections.append(("What it costs", [charts.trade_off(results, gain)]))
@@ -141,30 +113,51 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str,
         sections.append(("Do the scores agree?", [charts.agreement(results[scored], "rank agreement", note)]))
     return {
         "headline": sentence,
+        "answer": _matrix(found, factors, gain),
+        "factors": factors,
+        "gain": charts.title(gain) if gain else "",
+        "told_of_neighbours": any(run.supervision == "generator's neighbours" for run in runs),
         "facts": _facts(runs, results),
         "differences": _differences(runs),
-        "sections": [(title, found) for title, found in sections if found],
+        "sections": [(title, drawn) for title, drawn in sections if drawn],
         "more": [charts.metric(results, key) for key in keys if key not in MAIN],
-        "picked": _picked(results, best, runs, root, gain) if gain else [],
-        "runs": results[[name for name in ("run", "beta", "seed", *MAIN, "active_units") if name in results]],
+        "picked": _picked(found, best, runs, root, gain) if gain and best else [],
+        "runs": results[[name for name in ("run", "method", "supervision", "beta", "seed", *MAIN) if name in results]],
         "most": MOST_RUNS_LISTED,
     }
 
 
+def _matrix(found: Sequence[Finding], factors: Sequence[str], gain: str | None) -> list[dict[str, Any]]:
+    """Setting by factor: what was found, and by how much."""
+    return [
+        {
+            "label": finding.label,
+            "supervision": finding.supervision,
+            "runs": len(finding.results),
+            "score": _number(finding, gain) if gain else "",
+            "cells": [(finding.verdicts.get(factor, ""), _number(finding, f"{gain}/{factor}")) for factor in factors],
+        }
+        for finding in found
+    ]
+
+
+def _number(finding: Finding, key: str) -> str:
+    """A score of a setting: the median, and the range or interval where there are several runs."""
+    score = finding.score(key)
+    if not score.runs:
+        return ""
+    return f"{score.median:.2f}" + (f" [{score.low:.2f}, {score.high:.2f}]" if score.runs > 1 else "")
+
+
 def _curves(results: pd.DataFrame, root: Path) -> list[Chart]:
-    """The held-out ELBO over steps, of the first runs only: more would be a thicket."""
-    parts = []
-    for row in results.head(MOST_CURVES).to_dict("records"):
-        label = ", ".join(filter(None, [str(row["setting"]), "" if pd.isna(row["beta"]) else f"beta {row['beta']:g}"]))
-        parts.append(logged(root / row["run"], "validation/elbo").assign(run=row["run"], label=label))
+    """How well held-out images fit over steps, of the first runs only: more would be a thicket."""
+    parts = [
+        logged(root / row["run"], "validation/fit").assign(run=row["run"], label=row["label"])
+        for row in results.head(MOST_CURVES).to_dict("records")
+    ]
     found = pd.concat(parts)
-    return [charts.curves(found, "validation/elbo")] if len(found) else []
-
-
-def _factors(runs: Sequence[Run]) -> list[str]:
-    """Names of factors, in the order in which runs have them."""
-    names = (name for run in runs for name in run.scores.get("settings", {}).get("factors", []))
-    return list(dict.fromkeys(str(name) for name in names))
+    note = "nats; a VAE's ELBO, the log-likelihood of a read-out: to be compared within one method; a line is a run"
+    return [charts.curves(found, "validation/fit")._replace(note=note)] if len(found) else []
 
 
 def _warnings(runs: Sequence[Run]) -> list[str]:
@@ -178,13 +171,13 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
     ):
         different = sorted(set(values))
         if len(different) > 1:
-            names = f" ({_listed(different)})" if what in ("experiments", "metric presets") else ""
+            names = f" ({listed(different)})" if what in ("experiments", "metric presets") else ""
             found.append(f"These runs are of {len(different)} different {what}{names}. Compare with care.")
     return found
 
 
 def _preset(run: Run) -> str:
-    return str(run.scores.get("settings", {}).get("preset"))
+    return str(run.about.get("preset"))
 
 
 def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
@@ -195,9 +188,10 @@ def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
     lines = {
         "runs": f"{len(runs)} finished, {results['seed'].nunique()} seeds",
         "beta": ", ".join(f"{beta:g}" for beta in sorted(results["beta"].dropna().unique())),
-        "experiment": _listed(sorted({str(run.config.get("name")) for run in runs})),
+        "experiment": listed(sorted({str(run.config.get("name")) for run in runs})),
         "steps": ", ".join(sorted({f"{run.numbers['step']:g}" for run in runs if "step" in run.numbers})),
         "metrics": ", ".join(sorted({_preset(run) for run in runs})),
+        "supervision": "; ".join(sorted({f"{run.method}: {run.supervision}" for run in runs if run.supervision})),
         "time": f"{np.median(seconds):.0f} s a run (median), {sum(seconds) / 60:.1f} min together" if seconds else "",
         "hardware": ", ".join(str(hardware[key]) for key in HARDWARE if hardware.get(key)),
         "threads": str(hardware.get("threads", "")),
@@ -221,44 +215,58 @@ def _differences(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["setting", "here", "default"])
 
 
-def _picked(results: pd.DataFrame, best: pd.DataFrame, runs: Sequence[Run], root: Path, gain: str) -> list[Picked]:
-    """The median run of the best setting, and those of the smallest and the largest beta there."""
+def _picked(found: Sequence[Finding], best: Finding, runs: Sequence[Run], root: Path, gain: str) -> list[Picked]:
+    """The median run of the best setting and of other methods' best, or of a sole method's smallest and largest beta."""
+    groups = {"the best setting's median run": best}
+    for method in dict.fromkeys(finding.method for finding in found if finding.method != best.method):
+        others = [finding for finding in found if finding.method == method]
+        groups[f"the median run of {method}'s best setting"] = max(
+            others, key=lambda finding: np.nan_to_num(finding.score(gain).median, nan=-1.0)
+        )
+    setting = best.results["setting"].iloc[0]
+    alike = [finding for finding in found if finding.results["setting"].iloc[0] == setting]
+    if len(groups) == 1 and len(alike) > 1:
+        ordered = sorted(alike, key=lambda finding: float(finding.results["beta"].iloc[0]))
+        groups |= {"the smallest beta's median run": ordered[0], "the largest beta's median run": ordered[-1]}
     by_name = {str(run.folder.relative_to(root)): run for run in runs}
-    groups = [("the best setting's median run", best)]
-    setting = results[results["setting"] == best["setting"].iloc[0]] if len(best) else best
-    if setting["beta"].nunique() > 1:
-        for name, beta in (("smallest", setting["beta"].min()), ("largest", setting["beta"].max())):
-            groups.append((f"the {name} beta's median run", setting[setting["beta"] == beta]))
     chosen: dict[str, str] = {}
-    for why, group in groups:
-        if len(group):
-            ranked = group.sort_values(gain, na_position="first")
-            name = str(ranked["run"].iloc[len(ranked) // 2])
-            chosen[name] = f"{chosen[name]}, {why}" if name in chosen else why
+    for why, finding in groups.items():
+        ranked = finding.results.sort_values(gain, na_position="first")
+        name = str(ranked["run"].iloc[len(ranked) // 2])
+        chosen[name] = f"{chosen[name]}, {why}" if name in chosen else why
     return [_look_at(why, by_name[name]) for name, why in chosen.items()]
 
 
 def _look_at(why: str, run: Run) -> Picked:
     """What one run's folder has to show and to play."""
     found: list[Chart] = []
-    factors = [str(name) for name in run.scores.get("settings", {}).get("factors", [])]
+    names = _latents(run)
     for key, title in (("mi_matrix", "mutual information (nats)"), ("dci_importance", "importance for prediction")):
         if key in run.scores:
-            values = np.array(run.scores[key], dtype=np.float64)
-            found.append(charts.heat_map(values, [f"z{j}" for j in range(len(values))], factors, title))
-    latents = [key for key in run.numbers if key.startswith("kl_per_latent/")]
-    kl, names = [run.numbers[key] for key in latents], [f"z{key.split('/')[1]}" for key in latents]
-    if kl:
+            found.append(charts.heat_map(np.array(run.scores[key], dtype=np.float64), names, run.factors, title))
+    kl = [run.numbers.get(f"kl_per_latent/{j}", np.nan) for j in range(len(names))]
+    if np.isfinite(kl).any():
         found.append(charts.bars(kl, names, "what each latent carries", "KL (nats)"))
     found += _scatters(run, kl)
     judged = [key for key in ("purity", "monotonicity", "range") if f"traversal_{key}" in run.numbers]
     walks = pd.DataFrame(
-        [{"latent": z, **{key: run.numbers.get(f"traversal_{key}/{z[1:]}") for key in judged}} for z in names if judged]
+        [
+            {"latent": name, **{key: run.numbers.get(f"traversal_{key}/{j}") for key in judged}}
+            for j, name in enumerate(names)
+            if judged
+        ]
     )
     sounds = _sounds(run.folder / "sounds")
     # What is there to be heard has its picture beside it.
     kinds = (*(() if sounds else ("reconstructions", "traversals")), "samples", "latent_map")
     return Picked(why, run, found, walks, _pictures(run.folder / "figures", kinds), sounds)
+
+
+def _latents(run: Run) -> list[str]:
+    """Names of a run's latents; those that the method left out are no failure and say so."""
+    count = len(run.scores["mi_matrix"]) if "mi_matrix" in run.scores else 0
+    count = max(count, sum(key.startswith("kl_per_latent/") for key in run.numbers))
+    return [f"z{j} (left out)" if j in run.left_out else f"z{j}" for j in range(count)]
 
 
 def _pictures(folder: Path, kinds: Sequence[str]) -> list[tuple[str, str]]:
@@ -280,7 +288,8 @@ def _scatters(run: Run, kl: Sequence[float]) -> list[Chart]:
         return []
     if codes.ndim != 2 or codes.shape[1] < 2 or len(kl) != codes.shape[1]:
         return []
-    first, second = sorted(np.argsort(kl)[::-1][:2].tolist())
+    # The two most used ones; points have no KL, and the kept ones come first.
+    first, second = sorted(np.argsort(-np.asarray(kl), kind="stable")[:2].tolist())
     return [
         charts.scatter(codes[:, [first, second]], factors[:, k], (f"z{first}", f"z{second}"), f"codes by {name}")
         for k, name in enumerate(names)
@@ -306,7 +315,7 @@ def _sounds(folder: Path) -> list[dict[str, Any]]:
 def _udr(results: pd.DataFrame, root: Path) -> pd.DataFrame:
     """Agreement between the seeds of each setting, from the codes that their folders hold."""
     rows = []
-    for (setting, beta), group in results.groupby(["setting", "beta"], sort=False, dropna=False):
+    for label, group in results.groupby("label", sort=False):
         codes, kls, grid = [], [], None
         for entry in group.to_dict("records")[:SEEDS_OF_UDR]:
             try:
@@ -315,32 +324,31 @@ def _udr(results: pd.DataFrame, root: Path) -> pd.DataFrame:
             except Exception:  # missing or damaged: that seed is left out
                 continue
             grid = numbers if grid is None else grid
-            kl = [entry.get(f"kl_per_latent/{j}", np.nan) for j in range(these.shape[1])]
+            kl = np.array([entry.get(f"kl_per_latent/{j}", np.nan) for j in range(these.shape[1])])
+            if np.isnan(kl).all():
+                kl = these.var(axis=0)  # points have no KL; those that vary are informative
             if np.array_equal(numbers, grid) and np.isfinite(kl).all() and np.isfinite(these).all():
                 codes.append(these)
-                kls.append(np.array(kl))
+                kls.append(kl)
         if len(codes) > 1:
             found = udr(codes, kls)
             scores = {key: found[key] for key in ("udr_spearman", "udr_lasso")}
-            rows.append({"setting": setting, "beta": beta, "seeds": len(codes), **scores})
+            same = {key: group[key].iloc[0] for key in ("setting", "beta")}
+            rows.append({"label": label, **same, "seeds": len(codes), **scores})
     return pd.DataFrame(rows)
 
 
 def _selection(udrs: pd.DataFrame, results: pd.DataFrame, gain: str | None) -> list[Chart]:
-    named = udrs.assign(run=udrs["setting"] + " beta " + udrs["beta"].astype(str))
+    named = udrs.assign(run=udrs["label"])
     note = "how well the seeds of a setting agree"
     found = [charts.metric(named, key)._replace(note=note) for key in ("udr_spearman", "udr_lasso")]
     if len(udrs) > 2 and gain:
         keys = [key for key in MAIN if key in results]
-        medians = results.groupby(["setting", "beta"], dropna=False)[keys].median().reset_index()
-        both = udrs.merge(medians, on=["setting", "beta"]).drop(columns=["setting", "beta", "seeds"])
+        medians = results.groupby("label")[keys].median().reset_index()
+        both = udrs.merge(medians, on="label").drop(columns=["label", "setting", "beta", "seeds"])
         note = "Spearman's correlation over settings: does agreement between seeds choose as the labels would?"
         found.append(charts.agreement(both, "UDR against the labelled scores", note))
     return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _picture(path: Path) -> str:

@@ -9,36 +9,19 @@ import wandb
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from disentone import loggers, plots
 from disentone.files import write_atomically
+from disentone.report.answer import findings, headline, headline_score
 from disentone.report.page import write_report
-from disentone.report.runs import Run, read_runs, settings, table
+from disentone.report.runs import Run, labelled, read_run, read_runs, table
 
-SHOWN = {
-    "beta": "{:g}",
-    "seed": "{:g}",
-    "reconstruction": "{:.1f}",
-    "kl": "{:.2f}",
-    "active_units": "{:.0f}",
-    "mig": "{:.3f}",
-    "dci_disentanglement": "{:.3f}",
-    "dci_completeness": "{:.3f}",
-    "dci_informativeness": "{:.3f}",
-    "sap": "{:.3f}",
-    "linear_probe": "{:.3f}",
-}
-
-HEADINGS = {
-    "kl": "KL",
-    "mig": "MIG",
-    "dci_disentanglement": "DCI D",
-    "dci_completeness": "DCI C",
-    "dci_informativeness": "DCI I",
-    "sap": "SAP",
-}
+# Columns of the table at a sweep's end, and how their numbers are written.
+SHOWN = {"mig": "MIG", "dci_disentanglement": "DCI D", "mcc_spearman": "MCC", "linear_probe": "probe"}
+NARROW = 80
 
 
 class SweepResults(Callback):
@@ -60,11 +43,6 @@ class SweepResults(Callback):
             write(Path(config.hydra.sweep.dir))
 
 
-def collect(folder: Path) -> pd.DataFrame:
-    """One row per finished run below a folder, see :func:`disentone.report.runs.table`."""
-    return table(read_runs(folder), folder)
-
-
 def write(folder: Path) -> pd.DataFrame:
     """Write results.csv into a sweep folder; answers its table."""
     return _write(folder, read_runs(folder))
@@ -82,11 +60,13 @@ def finish_sweep(folder: Path) -> None:
     runs = read_runs(folder)
     results = _write(folder, runs)
     if len(results):
-        results["setting"] = settings(results["run"].tolist(), runs)
-        if results["beta"].notna().all() and "kl" in results:
-            groups = ["setting"] if results["setting"].nunique() > 1 else []
-            plots.save(plots.scores_against_beta(results, groups), folder / "scores_against_beta.png")
-        print_table(results, f"{folder}: {len(results)} finished runs, nats per example")
+        results = labelled(results, [run for run in runs if not run.problem], folder)
+        swept = results[results["beta"].notna()]
+        if len(swept) and "kl" in swept:
+            groups = ["setting"] if swept["setting"].nunique() > 1 else []
+            plots.save(plots.scores_against_beta(swept, groups), folder / "scores_against_beta.png")
+        print_answer(results, runs)
+        print(f"{len(results)} finished runs in {folder}; every score is in results.csv")
     if runs:
         page = write_report(folder, runs)
         print(f"the report is {page}")
@@ -113,14 +93,47 @@ def _log(folder: Path, runs: Sequence[Run], results: pd.DataFrame, page: Path) -
         print(f"the report was not sent to Weights & Biases: {error}")
 
 
-def print_table(results: pd.DataFrame, title: str) -> None:
-    """The main columns, one line a run."""
-    names = ["setting", *SHOWN] if results["setting"].any() else [*SHOWN]
-    shown = [name for name in names if name in results and results[name].notna().any()]
-    screen = Table(title=title)
-    for name in shown:
-        screen.add_column(HEADINGS.get(name, name.replace("_", " ")), justify="right")
-    for row in results[shown].to_dict("records"):
-        screen.add_row(*(SHOWN[name].format(value) if name in SHOWN else str(value) for name, value in row.items()))
-    # A log file has no width; the table should still be whole there.
-    Console(width=None if Console().is_terminal else 160).print(screen)
+def print_answer(results: pd.DataFrame, runs: Sequence[Run]) -> None:
+    """The headline, and below it a line for every setting: supervision, the factors found, the first scores."""
+    factors = list(dict.fromkeys(name for run in runs for name in run.factors))
+    found = findings(results, factors)
+    sentence, _ = headline(found, headline_score(results))
+    # A log file has no width; the table should be whole there, and fit a terminal of the usual one.
+    console = Console(width=None if Console().is_terminal else NARROW)
+    console.print(f"\n{sentence}\n", highlight=False)
+    screen = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("setting", "supervision", "factors found"):
+        screen.add_column(name, overflow="fold")
+    several = max(len(finding.results) for finding in found) > 1
+    if several:
+        screen.add_column("seeds", justify="right")
+    keys = [key for key in SHOWN if key in results and results[key].notna().any()][:3]
+    for key in keys:
+        screen.add_column(SHOWN[key], justify="right", no_wrap=True, min_width=5)
+    for finding in found:
+        numbers = [f"{finding.score(key).median:.3f}" for key in keys]
+        names = f"{len(finding.found)} of {len(factors)}" + (f": {', '.join(finding.found)}" if finding.found else "")
+        seeds = [str(len(finding.results))] if several else []
+        screen.add_row(finding.label, finding.supervision, names, *seeds, *numbers)
+    console.print(screen)
+
+
+def print_run(folder: Path) -> None:
+    """A finished run's scores beside chance and the untrained network, its folder, and how to get its page."""
+    run = read_run(folder)
+    if run.problem:
+        return
+    results = labelled(table([run], folder), [run], folder)
+    sentence, _ = headline(findings(results, run.factors), headline_score(results))
+    console = Console(width=None if Console().is_terminal else NARROW)
+    console.print(f"\n{sentence}", highlight=False)
+    for key, name in SHOWN.items():
+        if key in run.numbers:
+            beside = [
+                f"{label} {run.numbers[f'{prefix}/{key}']:.3f}"
+                for label, prefix in (("chance", "chance"), ("untrained", "untrained"))
+                if f"{prefix}/{key}" in run.numbers
+            ]
+            console.print(f"  {name:<6} {run.numbers[key]:.3f}   {'   '.join(beside)}", highlight=False)
+    print(f"the run is {folder}")
+    print(f"disentone-report {folder} writes its page, with sounds and pictures")

@@ -13,6 +13,9 @@ import yaml
 from disentone.config import INCIDENTAL, flat
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# What names a run, and which of its options are points of one curve or draws of one setting.
+IDENTITY = ("method", "supervision", "beta", "seed")
+VARIED = ("objective.beta", "seed")
 # The columns that a reader looks for first.
 FIRST = (
     "reconstruction",
@@ -39,6 +42,34 @@ class Run(NamedTuple):
     def settings(self) -> dict[str, str]:
         """What decides the numbers, flat: the config without folders, loggers and devices."""
         return {key: str(value) for key, value in flat(self.config) if not key.startswith(INCIDENTAL)}
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What was scored, and how: the settings that stand beside the scores."""
+        settings = self.scores.get("settings")
+        return settings if isinstance(settings, dict) else {}
+
+    @property
+    def method(self) -> str:
+        """What the objective is called; empty where the scores do not say."""
+        return str(self.about.get("method", ""))
+
+    @property
+    def supervision(self) -> str:
+        """What the method was told beside the images; empty where the scores do not say."""
+        return str(self.about.get("supervision", ""))
+
+    @property
+    def factors(self) -> list[str]:
+        """Names of the factors that were scored."""
+        names = self.about.get("factors")
+        return [str(name) for name in names] if isinstance(names, list) else []
+
+    @property
+    def left_out(self) -> set[int]:
+        """The latents that the method itself left out."""
+        numbers = self.about.get("left_out")
+        return {int(number) for number in numbers} if isinstance(numbers, list) else set()
 
     @property
     def beta(self) -> float | None:
@@ -99,9 +130,10 @@ def varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
-    """One row per finished run: beta, seed, what else varies, its scores, its folder.
+    """One row per finished run: method, supervision, beta, seed, what else varies, its scores, its folder.
 
-    ``beta`` is the configured one; the share of it that a schedule had reached in the end is ``final_beta``.
+    ``beta`` is the configured one, empty for a method without; the share of it that a schedule had reached in the end
+    is ``final_beta``.
     """
     finished = [run for run in runs if not run.problem]
     varied = _varied(finished)
@@ -111,29 +143,73 @@ def table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
         if "beta" in scores:
             scores["final_beta"] = scores.pop("beta")
         rows.append({**_identity(run, varied), **scores, "run": str(run.folder.relative_to(root))})
-    found = pd.DataFrame(rows, columns=None if rows else ["beta", "seed", *FIRST, "run"])
-    first = ["beta", "seed", *varied, *(name for name in FIRST if name in found)]
+    found = pd.DataFrame(rows, columns=None if rows else [*IDENTITY, *FIRST, "run"])
+    first = [*IDENTITY, *varied, *(name for name in FIRST if name in found)]
     found = found[[*first, *(name for name in found if name not in first)]]
-    return found.sort_values([*varied, "beta", "seed", "run"], ignore_index=True)
+    return found.sort_values(["method", *varied, "beta", "seed", "run"], ignore_index=True)
 
 
-def settings(names: Sequence[str], runs: Sequence[Run]) -> list[str]:
-    """What varies beside beta and seed, run by run: as the folders' names say it, or else which experiment.
+def labelled(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> pd.DataFrame:
+    """A table of runs with a name for the setting of each, two columns: ``setting`` and ``label``.
+
+    A setting is what decides the numbers, beta and seed excepted, and is read from the configs alone: runs that differ
+    in anything else are never taken for seeds of one setting. ``setting`` is empty where all runs share it, and
+    ``label`` adds method and beta.
 
     Args:
-        names: of run folders, as the column ``run`` has them.
-        runs: among them those.
+        results: as :func:`table` made it.
+        runs: those of the table, and perhaps others.
+        root: the folder that the column ``run`` counts from.
 
     """
-    by_place = {run.folder.name: run for run in runs}
-    labels = []
-    for name in (Path(name).name for name in names):
-        words = name.split(",")
-        if all("=" in word for word in words):
-            labels.append(", ".join(word for word in words if not word.startswith(("objective.beta=", "seed="))))
-        else:
-            labels.append(str(by_place[name].config.get("name", "")) if name in by_place else "")
-    return labels if len(set(labels)) > 1 else [""] * len(labels)
+    by_place = {str(run.folder.relative_to(root)): run for run in runs}
+    ordered = [by_place[place] for place in results["run"]]
+    several = len({run.method for run in ordered}) > 1
+    words = dict[str, str]()
+    for method in dict.fromkeys(run.method for run in ordered):
+        words |= _words([run for run in ordered if run.method == method])
+    settings = [", ".join(filter(None, [run.method if several else "", words[_key(run)]])) for run in ordered]
+    betas = ["" if run.beta is None else f"beta {run.beta:g}" for run in ordered]
+    labels = [
+        ", ".join(filter(None, [run.method, beta, words[_key(run)]])) or "the model"
+        for run, beta in zip(ordered, betas, strict=True)
+    ]
+    return results.assign(setting=settings, label=labels)
+
+
+def _key(run: Run) -> str:
+    """What two runs of one setting have in common."""
+    return json.dumps([run.method, sorted(item for item in run.settings.items() if item[0] not in VARIED)])
+
+
+def _words(runs: Sequence[Run]) -> dict[str, str]:
+    """The name of every setting among the runs of one method, by its key; empty where there is one setting only.
+
+    The names of the experiments, or the words of the folders' names, are taken where they tell the settings apart,
+    since they are short; else the options in which the settings differ.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(_key(run), []).append(run)
+    if len(groups) == 1:
+        return dict.fromkeys(groups, "")
+    differing = [name for name in varying([group[0].settings for group in groups.values()]) if name not in VARIED]
+    for word in (lambda run: str(run.config.get("name", "")), _folder_words):
+        names = {key: {word(run) for run in group} for key, group in groups.items()}
+        if all(len(found) == 1 for found in names.values()) and len(set.union(*names.values())) == len(groups):
+            return {key: found.pop() for key, found in names.items()}
+    return {
+        key: ", ".join(f"{name}={group[0].settings.get(name, '')}" for name in differing)
+        for key, group in groups.items()
+    }
+
+
+def _folder_words(run: Run) -> str:
+    """What a run folder's name says beside beta, seed and method; its whole name where it is no list of options."""
+    words = run.folder.name.split(",")
+    if not all("=" in word for word in words):
+        return run.folder.name
+    return ", ".join(word for word in words if word.split("=")[0] not in (*VARIED, "method"))
 
 
 def long_table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
@@ -150,11 +226,15 @@ def long_table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
 
 
 def _varied(runs: Sequence[Run]) -> list[str]:
-    return [key for key in varying([run.settings for run in runs]) if key not in ("objective.beta", "seed")]
+    """The settings that vary between runs of one method; what a method itself brings is told by its name."""
+    methods = dict.fromkeys(run.method for run in runs)
+    names = (varying([run.settings for run in runs if run.method == method]) for method in methods)
+    return [key for key in dict.fromkeys(name for found in names for name in found) if key not in VARIED]
 
 
 def _identity(run: Run, varied: Sequence[str]) -> dict[str, Any]:
-    return {"beta": run.beta, "seed": run.config.get("seed"), **{key: run.settings.get(key, "") for key in varied}}
+    known = (run.method, run.supervision, run.beta, run.config.get("seed"))
+    return {**dict(zip(IDENTITY, known, strict=True)), **{key: run.settings.get(key, "") for key in varied}}
 
 
 def _lines(numbers: Mapping[str, float]) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,102 @@
+"""Which factors did which method find, with which supervision? In one sentence, and setting by setting."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from disentone.report.charts import title
+from disentone.report.statistics import Summary, summary, verdicts
+
+HEADLINES = ("mig", "linear_probe", "dci_disentanglement")
+
+
+class Finding(NamedTuple):
+    """What the runs of one setting found."""
+
+    label: str
+    method: str
+    supervision: str
+    results: pd.DataFrame
+    """The setting's rows of the table of runs."""
+    verdicts: dict[str, str]
+    """``found``, ``entangled`` or ``missing`` for every factor."""
+
+    def score(self, key: str) -> Summary:
+        """Median and interval of a score over the setting's runs; nan for one that they do not have."""
+        return summary(self.results[key].to_numpy() if key in self.results else [])
+
+    @property
+    def found(self) -> list[str]:
+        """The factors that were found."""
+        return [factor for factor, verdict in self.verdicts.items() if verdict == "found"]
+
+
+def findings(results: pd.DataFrame, factors: Sequence[str]) -> list[Finding]:
+    """One finding for each setting and beta, in the order of the table."""
+    found = []
+    for label, part in results.groupby("label", sort=False):
+        rows = part.select_dtypes("number").to_dict("records")
+        judged = verdicts([{str(name): float(value) for name, value in row.items()} for row in rows], factors)
+        first = part.iloc[0]
+        found.append(Finding(str(label), first["method"], first["supervision"], part, judged))
+    return found
+
+
+def headline_score(results: pd.DataFrame) -> str | None:
+    """The score that settings are ranked by: the first of MIG, linear probe and DCI that any run has."""
+    return next((name for name in HEADLINES if name in results and results[name].notna().any()), None)
+
+
+def headline(found: Sequence[Finding], key: str | None) -> tuple[str, Finding | None]:
+    """One sentence that the numbers support, and the best setting's finding, of which it mainly speaks.
+
+    The best setting comes first, then what the best of every other method found.
+    """
+    if key is None or not found:
+        return "no run has a disentanglement score", None
+
+    def score(finding: Finding) -> float:
+        return float(np.nan_to_num(finding.score(key).median, nan=-1.0))
+
+    best = max(found, key=score)
+    others = dict.fromkeys(finding.method for finding in found if finding.method != best.method)
+    parts = [_of_best(best, key)]
+    parts += [_of_other([finding for finding in found if finding.method == method], key, score) for method in others]
+    return "; ".join(parts), best
+
+
+def _of_best(best: Finding, key: str) -> str:
+    parts = [f"{best.label}{_told(best)} finds {listed(best.found) if best.found else 'no factor by itself'}"]
+    for kind, one, several in (
+        ("entangled", "stays entangled", "stay entangled"),
+        ("missing", "is missing", "are missing"),
+    ):
+        if names := [factor for factor, verdict in best.verdicts.items() if verdict == kind]:
+            parts.append(f"{listed(names)} {one if len(names) == 1 else several}")
+    number = best.score(key)
+    spread = f" [{number.low:.2f}, {number.high:.2f}]" if number.runs > 1 else ""
+    over = f"over {number.runs} seeds" if number.runs > 1 else "of one run"
+    chance = f", chance {best.score(f'chance/{key}').median:.2f}" if f"chance/{key}" in best.results else ""
+    return f"{'; '.join(parts)}; {title(key)} {number.median:.2f}{spread} {over}{chance}"
+
+
+def _of_other(found: Sequence[Finding], key: str, score: Callable[[Finding], float]) -> str:
+    """What the best of another method's settings found."""
+    best = max(found, key=score)
+    number = f"{title(key)} {best.score(key).median:.2f}"
+    if best.found:
+        return f"{best.label}{_told(best)} finds {listed(best.found)}, {number}"
+    if len(found) == 1:
+        return f"{best.label}{_told(best)} finds no factor by itself, {number}"
+    return f"{best.method}{_told(best)} finds no factor by itself at any of its {len(found)} settings, {number} at most"
+
+
+def _told(finding: Finding) -> str:
+    return f" (supervision: {finding.supervision})" if finding.supervision else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
