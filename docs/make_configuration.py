@@ -25,9 +25,16 @@ def page() -> str:
     for path in sorted(root.rglob("*.yaml")):
         if path.parent != root:
             group = str(path.parent.relative_to(root))
-            where = "" if group == "experiment" else group.replace("/", ".") + "."
+            where = place(path.read_text(), group)
             parts += section(f"`{group}={path.stem}`", path, where)
     return "\n".join(parts) + "\n"
+
+
+def place(text: str, group: str) -> str:
+    """What stands before the options of a config: its package, or else its group."""
+    package = re.search(r"^# @package (\S+)", text)
+    name = package[1] if package else group.replace("/", ".")
+    return "" if name == "_global_" else f"{name}."
 
 
 def section(title: str, path: Path, where: str) -> Iterator[str]:

@@ -42,6 +42,19 @@ TOY = (
     "callbacks.listening.steps=2",
     "callbacks.listening.latents=1",
 )
+# The contrastive method at toy size: three stages of two steps each.
+TOY_CONTRASTIVE = (
+    "experiment=quickstart",
+    "method=contrastive",
+    *(word for word in TOY if not word.startswith(("model.", "trainer.max_steps", "trainer.val"))),
+    "model.latents=5",
+    "model.encoder.hidden=[16]",
+    "model.decoder.hidden=[16]",
+    "objective.refine_at=2",
+    "objective.read_out_at=4",
+    "trainer.max_steps=6",
+    "trainer.val_check_interval=2",
+)
 TOY_DIGITS = ("callbacks.latent_map.side=3", "callbacks.samples.count=4")
 
 

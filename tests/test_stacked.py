@@ -38,10 +38,10 @@ class Watched(BetaVAE):
     def __init__(self, beta: float) -> None:
         super().__init__(beta, Warmup(10))
 
-    def __call__(self, vae: VAE, batch: Batch, step: int) -> Terms:
+    def forward(self, vae: VAE, batch: Batch, step: int) -> Terms:
         positions = batch.positions.flatten().double()
         return {
-            **super().__call__(vae, batch, step),
+            **super().forward(vae, batch, step),
             "rows": positions @ torch.arange(1.0, 1 + len(positions)).double(),
         }
 
@@ -182,8 +182,8 @@ class Exploding(BetaVAE):
         super().__init__(4.0, Constant())
         self.factor = factor
 
-    def __call__(self, vae: VAE, batch: Batch, step: int) -> Terms:
-        terms = super().__call__(vae, batch, step)
+    def forward(self, vae: VAE, batch: Batch, step: int) -> Terms:
+        terms = super().forward(vae, batch, step)
         return {**terms, "loss": terms["loss"] * self.factor}
 
 
@@ -207,20 +207,20 @@ def test_training_ends_when_all_are_lost(tmp_path: Path) -> None:
 class Twice(BetaVAE):
     """Draws two codes of each image."""
 
-    def __call__(self, vae: VAE, batch: Batch, step: int) -> Terms:
+    def forward(self, vae: VAE, batch: Batch, step: int) -> Terms:
         vae.sample(vae.encode(batch.image))
-        return super().__call__(vae, batch, step)
+        return super().forward(vae, batch, step)
 
 
 class Hidden(BetaVAE):
     """Chooses by a number what Python cannot choose for many at once."""
 
-    def __call__(self, vae: VAE, batch: Batch, step: int) -> Terms:
+    def forward(self, vae: VAE, batch: Batch, step: int) -> Terms:
         assert self.beta >= 0
-        return super().__call__(vae, batch, step)
+        return super().forward(vae, batch, step)
 
 
-class Critic(nn.Module, Objective):
+class Critic(Objective):
     """An objective with weights."""
 
     def __init__(self) -> None:

@@ -48,8 +48,10 @@ def test_a_sweep_ends_with_a_table_a_csv_and_a_figure(sweep) -> None:
     assert result.returncode == 0, result.stderr
     assert "4 finished runs" in result.stdout
     table = pd.read_csv(folder / "outputs" / "toy" / "results.csv")
-    first = "beta seed reconstruction kl active_units mig dci_disentanglement dci_completeness dci_informativeness sap"
+    first = "method supervision beta seed reconstruction kl active_units mig dci_disentanglement dci_completeness"
     assert list(table.columns[:10]) == first.split()
+    assert set(table["method"]) == {"beta-VAE"}
+    assert set(table["supervision"]) == {"none"}
     assert table[["beta", "seed"]].to_numpy().tolist() == [[1, 0], [1, 1], [8, 0], [8, 1]]
     assert (folder / "outputs" / "toy" / "scores_against_beta.png").stat().st_size > 5_000
 
@@ -217,13 +219,13 @@ def test_an_objective_without_beta_needs_one_class_and_one_file(tmp_path: Path) 
     (tmp_path / "plain.py").write_text(
         "from disentone.objectives import Objective\n"
         "class AutoEncoder(Objective):\n"
-        "    def __call__(self, vae, batch, step):\n"
+        "    def forward(self, vae, batch, step):\n"
         "        output = vae.decoder(vae.encode(batch.image).mean)\n"
         "        loss = vae.likelihood.nll(output, batch.image).mean()\n"
-        "        return {'loss': loss, 'elbo': -loss.detach()}\n"
+        "        return {'loss': loss, 'fit': -loss.detach()}\n"
     )
     arguments = ["-m", "--config-dir", "mine", "experiment=quickstart", "objective=ae", "seed=0,1", "sweep=ae", *TOY]
-    arguments += ["logger=csv", "hydra.sweeper.params=null", "metrics.metrics=[mig]"]
+    arguments += ["logger=csv", "metrics.metrics=[mig]"]
     result = run(tmp_path, *arguments, PYTHONPATH=str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
     assert pd.read_csv(tmp_path / "outputs" / "ae" / "results.csv")["seed"].tolist() == [0, 1]

@@ -65,3 +65,20 @@ def test_the_nearest_row_is_the_literal_one() -> None:
     known, decoded = torch.rand(30, 20, generator=generator), torch.rand(50, 20, generator=generator)
     found = nearest_rows(decoded, torch.split(known, 8), 30)
     assert found.tolist() == reference.nearest(decoded.numpy(), known.numpy()).tolist()
+
+
+def test_a_latent_that_jumps_once_moves_nothing_and_has_no_purity() -> None:
+    factors = torch.cartesian_prod(torch.arange(2), torch.arange(40))
+    codes = torch.stack([factors[:, 0].double(), torch.linspace(0, 1, len(factors)).double()], dim=1)
+
+    def steady(codes: torch.Tensor) -> torch.Tensor:
+        # The first latent picks the first factor. The second one moves the other by one of its 39 steps, at most.
+        return torch.stack([codes[:, 0] * 10, 20 + 0.6 * (codes[:, 1] > 0.5)], dim=1)
+
+    images = torch.stack([factors[:, 0] * 10.0, factors[:, 1].double()], dim=1)
+    scores = traversal(steady, codes, images, factors)
+    assert scores["traversal_movement"][1].sum() > 0
+    assert scores["traversal_purity_per_latent"][0] == pytest.approx(1)
+    assert np.isnan(scores["traversal_purity_per_latent"][1])
+    assert scores["traversal_purity"] == pytest.approx(1)
+    assert scores["settings"]["reason"] == "latents 1 move nothing"

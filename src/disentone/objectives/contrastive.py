@@ -115,9 +115,10 @@ class Contrastive(Objective):
         return (0.5 if stage == 1 else 1.0) * 0.5 * (1 + math.cos(math.pi * done))
 
     def forward(self, model: PointAutoencoder, batch: Batch, step: int) -> Terms:
-        """Terms: loss, kept_latents; info_nce in the first two stages; reconstruction and fit when evaluated and later.
+        """Terms: loss, fit, kept_latents; in the first two stages info_nce, then reconstruction.
 
-        ``info_nce`` is in nats for each image, ``reconstruction`` is -log p(x|z) of the read-out, ``fit`` its opposite.
+        ``info_nce`` is in nats for each image, ``reconstruction`` is -log p(x|z) of the read-out, and ``fit`` its
+        opposite: nan before there is a read-out, so that no checkpoint of that time is kept as the best.
         """
         terms: Terms = {"kept_latents": torch.tensor(float(model.kept))}
         if self.stage < 2:
@@ -125,15 +126,17 @@ class Contrastive(Objective):
             codes, bias = model.embed(torch.cat([batch.image, batch.partner]))
             own, partner = bias.chunk(2)
             terms["loss"] = info_nce(self.similarity(*codes.chunk(2)) + own[:, None] + partner[None, :])
-            terms["info_nce"] = terms["loss"].detach()
-        if self.stage == 2 or not model.training:
-            # Without gradient to the encoder: reading out must not change what was found.
-            with torch.no_grad():
-                codes = model.encode(batch.image).mean
-            reconstruction = model.likelihood.nll(model.decoder(codes), batch.image).mean()
-            terms |= {"reconstruction": reconstruction.detach(), "fit": -reconstruction.detach()}
-            terms.setdefault("loss", reconstruction)
-        return terms
+            return {**terms, "info_nce": terms["loss"].detach(), "fit": torch.tensor(math.nan)}
+        # Without gradient to the encoder: reading out must not change what was found.
+        with torch.no_grad():
+            codes = model.encode(batch.image).mean
+        reconstruction = model.likelihood.nll(model.decoder(codes), batch.image).mean()
+        return {
+            **terms,
+            "loss": reconstruction,
+            "reconstruction": reconstruction.detach(),
+            "fit": -reconstruction.detach(),
+        }
 
     def similarity(self, codes: Kept, partners: Kept) -> Similarity:
         """Minus the learned distance of every code from every partner's."""

@@ -23,7 +23,7 @@ class Objective(nn.Module, ABC):
     """
 
     title: ClassVar[str]
-    """What tables and pages call the method."""
+    """What tables and pages call the method; the class's name unless it says otherwise."""
     learns_from_pairs: ClassVar[bool] = False
     """Whether a batch must show each row's partner."""
     couples_rows: ClassVar[bool] = False
@@ -35,13 +35,17 @@ class Objective(nn.Module, ABC):
     def forward(self, model: Any, batch: Batch, step: int) -> Terms:
         """The terms of one batch at one optimiser step."""
 
-    @abstractmethod
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "title" not in vars(cls):
+            cls.title = cls.__name__
+
     def check(self, model: Model) -> None:
-        """Raise ValueError for a model that this objective cannot train."""
+        """Raise ValueError for a model that this objective cannot train; by default it trains every one."""
 
     def parameter_groups(self, model: Model) -> Iterable[nn.Parameter] | Iterable[Mapping[str, Any]]:
         """What the optimiser trains: parameters, or groups of them whose ``lr_scale`` multiplies its learning rate."""
-        return model.parameters()
+        return [*model.parameters(), *self.parameters()]
 
     def rate(self, step: int) -> float | None:
         """The share of the learning rate that applies at a step; None leaves it as it is."""

@@ -216,7 +216,7 @@ def _differences(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _picked(found: Sequence[Finding], best: Finding, runs: Sequence[Run], root: Path, gain: str) -> list[Picked]:
-    """The median run of the best setting and of other methods' best, or of a sole method's smallest and largest beta."""
+    """The median run of the best setting and of each other method's best, or of a sole method's extreme betas."""
     groups = {"the best setting's median run": best}
     for method in dict.fromkeys(finding.method for finding in found if finding.method != best.method):
         others = [finding for finding in found if finding.method == method]
