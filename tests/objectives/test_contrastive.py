@@ -158,7 +158,7 @@ def test_milestones_keep_the_needed_components_along_independent_axes() -> None:
     assert model.kept == 2
     objective.reach(20, model, data, torch.device("cpu"))
     assert objective.stage == 2
-    codes = model.encode(data.images(data.rows("train"))).mean
+    codes = model.encode(data.images(data.rows("train"))).mean.detach()
     assert codes.mean(dim=0).tolist() == pytest.approx([0] * 4, abs=1e-4)
     assert codes.std(dim=0).tolist() == pytest.approx([1, 1, 0, 0], abs=1e-3)
     found = np.abs(np.corrcoef(codes[:, :2].T, data.space.grid(data.rows("train")).T)[:2, 2:])

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from disentone.report import report
-from disentone.report.page import headline
+from disentone.report.answer import findings, headline
 
 Copies = Callable[..., Path]
 
@@ -48,13 +48,13 @@ def test_the_page_answers_with_its_own_numbers_and_needs_nothing_else(copies: Co
     results = pd.read_csv(sweep / "results.csv")
     assert len(results) == 6
     best = results[results["beta"] == 16]["mig"]
-    assert "beta 16 finds f0; " in page.text
+    assert "beta-VAE, beta 16 (supervision: none) finds f0; " in page.text
     assert f"MIG {best.median():.2f} [{best.min():.2f}, {best.max():.2f}] over 2 seeds, chance" in page.text
     for part in (
         "6 finished, 2 seeds", "1, 4, 16", "settings differ from the defaults", "trainer.max_steps", "Pareto front",
         "UDR spearman", "rank agreement", "mutual information (nats)", "importance for prediction",
         "what each latent carries", "codes by f0", "purity", "the best setting's median run", "the smallest beta's",
-        "torch 2.", "validation ELBO over steps", "bars: range of the runs (fewer than 6)",
+        "torch 2.", "validation fit over steps", "bars: range of the runs (fewer than 6)",
     ):  # fmt: skip
         assert part in page.text or part in (sweep / "report.html").read_text(), part
     assert (sweep / "report.html").stat().st_size < 15e6
@@ -73,7 +73,7 @@ def test_the_long_table_has_parts_chance_and_untrained_beside(copies: Copies) ->
     sweep = copies([1, 4], [0])
     report(sweep)
     scores = pd.read_csv(sweep / "scores.csv")
-    assert list(scores.columns[:3]) == ["run", "beta", "seed"]
+    assert list(scores.columns[:5]) == ["run", "method", "supervision", "beta", "seed"]
     row = scores[(scores["metric"] == "mig") & (scores["part"] == "decay") & (scores["beta"] == 4)].iloc[0]
     written = json.loads((sweep / "objective.beta=4,seed=0" / "scores.json").read_text())
     assert row["value"] == pytest.approx(written["mig/decay"])
@@ -139,12 +139,13 @@ def test_a_sweep_without_a_finished_run_still_says_what_went_wrong(copies: Copie
 
 def test_from_six_seeds_on_the_headline_has_an_interval() -> None:
     draws = np.random.default_rng(0).random(8)
-    table = pd.DataFrame({"setting": "", "beta": 4.0, "seed": range(8), "mig": draws, "chance/mig": 0.01})
-    sentence, best = headline(table, [])
+    table = pd.DataFrame({"label": "toy", "method": "toy", "supervision": "none", "mig": draws, "chance/mig": 0.01})
+    sentence, best = headline(findings(table, []), "mig")
     assert sentence.endswith(
         f"MIG {np.median(draws):.2f} [{draws.min():.2f}, {draws.max():.2f}] over 8 seeds, chance 0.01"
     )
-    assert len(best) == 8
+    assert best is not None
+    assert len(best.results) == 8
 
 
 @pytest.mark.slow

@@ -1,0 +1,97 @@
+"""What makes runs one setting: their configs, never the names of their folders."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from disentone.report.answer import findings, headline
+from disentone.report.runs import Run, labelled, table
+
+
+def make_run(root: Path, name: str, config: Mapping[str, Any], mig: float = 0.1, method: str = "beta-VAE") -> Run:
+    scores = {
+        "mig": mig, "mig/f0": mig, "chance/mig": 0.0, "chance/mig/f0": 0.0,
+        "settings": {"factors": ["f0"], "method": method, "supervision": "none" if method == "beta-VAE" else "labels"},
+    }  # fmt: skip
+    return Run(root / name, config, scores, {}, "")
+
+
+def make_config(beta: float | None = 4, seed: int = 0, **model: Any) -> dict[str, Any]:
+    return {"name": "toy", "seed": seed, "objective": {} if beta is None else {"beta": beta}, "model": model}
+
+
+def label(runs: list[Run], root: Path) -> dict[str, tuple[str, str]]:
+    results = labelled(table(runs, root), runs, root)
+    return {run: (setting, name) for run, setting, name in results[["run", "setting", "label"]].to_numpy().tolist()}
+
+
+def test_a_sweep_over_lists_is_no_sweep_over_seeds(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, "model.encoder.channels=_4,8_", make_config(channels=[4, 8]), 0.1),
+        make_run(tmp_path, "model.encoder.channels=_8,16_", make_config(channels=[8, 16]), 0.5),
+    ]
+    assert {setting for setting, _ in label(runs, tmp_path).values()} == {
+        "model.encoder.channels=_4,8_",
+        "model.encoder.channels=_8,16_",
+    }
+    results = labelled(table(runs, tmp_path), runs, tmp_path)
+    found = findings(results, ["f0"])
+    assert [len(finding.results) for finding in found] == [1, 1]
+    sentence, _ = headline(found, "mig")
+    assert "MIG 0.50 of one run" in sentence
+
+
+def test_cut_names_and_equal_names_do_not_merge_settings(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / place, "objective.beta=4,seed=0", make_config(latents=latents))
+        for place, latents in (("a", 4), ("b", 10))
+    ]
+    found = label(runs, tmp_path)
+    assert {setting for setting, _ in found.values()} == {"model.latents=4", "model.latents=10"}
+
+
+def test_seeds_and_betas_share_a_setting_and_words_are_short(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, f"model={name},objective.beta={beta},seed={seed}", make_config(beta, seed, net=name))
+        for name in ("mlp", "conv")
+        for beta in (1, 4)
+        for seed in (0, 1)
+    ]  # fmt: skip
+    found = label(runs, tmp_path)
+    assert {setting for setting, _ in found.values()} == {"model=mlp", "model=conv"}
+    assert {name for _, name in found.values()} == {
+        f"beta-VAE, beta {beta}, model={net}" for net in ("mlp", "conv") for beta in (1, 4)
+    }
+    alone = label(runs[:4], tmp_path)
+    assert {setting for setting, _ in alone.values()} == {""}
+    assert {name for _, name in alone.values()} == {"beta-VAE, beta 1", "beta-VAE, beta 4"}
+
+
+def test_methods_are_settings_and_what_they_bring_is_not_listed(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path, "objective.beta=1", make_config(1, latents=10)),
+        make_run(tmp_path, "objective.beta=4", make_config(4, latents=10), 0.2),
+        make_run(tmp_path, "method=other", make_config(None, latents=4, hidden=[256]), 0.9, method="other"),
+    ]
+    results = labelled(table(runs, tmp_path), runs, tmp_path)
+    assert results["label"].tolist() == ["beta-VAE, beta 1", "beta-VAE, beta 4", "other"]
+    assert not [name for name in results if name.startswith("model.")]
+    sentence, best = headline(findings(results, ["f0"]), "mig")
+    assert best is not None
+    assert best.label == "other"
+    assert sentence == (
+        "other (supervision: labels) finds f0; MIG 0.90 of one run, chance 0.00; "
+        "beta-VAE (supervision: none) finds no factor by itself at any of its 2 settings, MIG 0.20 at most"
+    )
+
+
+def test_runs_that_do_not_say_their_method_are_still_compared(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "run", make_config())
+    old = run._replace(scores={"mig": 0.1, "settings": ["damaged"]})
+    assert label([old], tmp_path) == {"run": ("", "beta 4")}
+    assert json.dumps(old.factors) == "[]"
+    with pytest.raises(KeyError):
+        labelled(table([run], tmp_path), [], tmp_path)
