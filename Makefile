@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup sweep train test check format bench gpu docs lock
+.PHONY: setup sweep train test check format bench gpu docs answer lock
 setup: $(READY)
 
-sweep: $(READY)  ## the main job: what beta does to the latents of a family of tones
+sweep: $(READY)  ## the main job: which factors of a family of tones does a beta-VAE find, and which the contrastive method?
 	$(BIN)/disentone-train -m experiment=quickstart $(ARGS)
 
 train: $(READY)  ## one run, or with -m a sweep
@@ -39,6 +39,10 @@ gpu: $(READY)  ## on a machine with a GPU: its tests, its benchmarks, and the se
 docs: $(READY)  ## configuration.md from conf/ and the docstrings, performance.md from the benchmarks' results
 	$(BIN)/python docs/make_configuration.py
 	$(BIN)/python docs/make_performance.py
+	$(BIN)/python docs/make_finding_factors.py
+
+answer: sweep  ## README's first picture, from the runs of the sweep
+	$(BIN)/python docs/make_answer.py
 
 lock: $(READY)  ## new exact versions for the ranges of pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -46,7 +46,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "an image with itself": ("views=itself", *ENCODER_ONLY),
 }
 DCI = ("dci_disentanglement", "dci_completeness", "dci_informativeness")
-SCORES = ("mig", "mcc_pearson", "mcc_spearman", "unexplained_variance", "traversal_purity")
+SCORES = ("mig", "mcc_pearson", "mcc_spearman")
+READ_OUT = ("unexplained_variance", "traversal_purity")
 COLUMNS = (
     "case", "seed", "kept_latents", "mig", "mig_by_factor", "dci_disentanglement_robust", "dci_completeness_robust",
     "dci_informativeness_robust", "mcc_pearson", "mcc_spearman", "mcc_inside", "mcc_outside", "info_nce",
@@ -126,6 +127,8 @@ def run(case: str, seed: int) -> dict[str, Any]:
         "mig_by_factor": " ".join(f"{name} {scores[f'mig/{name}']:.3f}" for name in names),
         **{f"{key}_robust": robust[key] for key in DCI},
         **{key: scores[key] for key in SCORES},
+        # Of a read-out of ten steps there is nothing to say.
+        **({key: scores[key] for key in READ_OUT} if not CASES[case] else {}),
         "mcc_inside": scores.get("inside/mcc_spearman"),
         "mcc_outside": scores.get("outside/mcc_spearman"),
         "info_nce": logged["validation/info_nce"].dropna().iloc[-1] if "validation/info_nce" in logged else None,

@@ -23,6 +23,11 @@ def test_the_performance_page_shows_the_stored_results() -> None:
     assert (ROOT / "docs" / "performance.md").read_text() == page, "run `make docs`"
 
 
+def test_the_page_on_finding_factors_shows_the_stored_results() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "make_finding_factors.py"))["page"]()
+    assert (ROOT / "docs" / "finding_factors.md").read_text() == page, "run `make docs`"
+
+
 def test_every_stored_result_is_of_a_benchmark_that_make_bench_runs() -> None:
     known = runpy.run_path(str(ROOT / "benchmarks" / "__main__.py"), run_name="benchmarks")
     sections = runpy.run_path(str(ROOT / "docs" / "make_performance.py"))["SECTIONS"]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib import color_sequences
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -72,9 +72,21 @@ def traversals(
     frontend: Frontend | None,
 ) -> Figure:
     """One strip per latent: what is decoded along its values, which stand above it, side by side."""
-    steps, width = images.shape[1], images.shape[-1]
     high = 1.5 if frontend is None else 1.1
-    figure = Figure(figsize=(1.4 + 1.5 * steps, 0.9 + high * len(images)), layout="constrained")
+    figure = Figure(figsize=(1.4 + 1.5 * images.shape[1], 0.9 + high * len(images)), layout="constrained")
+    draw_strips(figure, images, walks, labels, frontend)
+    return figure
+
+
+def draw_strips(
+    figure: Figure | SubFigure,
+    images: Float[Tensor, "latent step channel *size"],
+    walks: Sequence[Sequence[float]],
+    labels: Sequence[str],
+    frontend: Frontend | None,
+) -> None:
+    """The strips of :func:`traversals` in a figure, or a part of one."""
+    steps, width = images.shape[1], images.shape[-1]
     strips = figure.subplots(len(images), 1, squeeze=False, sharex=True)[:, 0]
     starts = np.arange(steps) * width
     for axes, label, walk, strip in zip(strips, labels, walks, images, strict=True):
@@ -90,7 +102,6 @@ def traversals(
         strips[-1].set_xticks(np.concatenate([starts, starts + width // 2]), ["0"] * steps + [middle] * steps)
         strips[-1].set_xlabel("seconds, from 0 in every picture", fontsize=7)
     _decibel_bar(figure, drawn, strips, frontend)
-    return figure
 
 
 def samples(images: Image, frontend: Frontend | None) -> Figure:
@@ -200,7 +211,9 @@ def _label_time(axes: Axes, images: Image, frontend: Frontend | None) -> None:
     axes.set_xlabel("seconds", fontsize=7)
 
 
-def _decibel_bar(figure: Figure, drawn: AxesImage | None, panels: np.ndarray, frontend: Frontend | None) -> None:
+def _decibel_bar(
+    figure: Figure | SubFigure, drawn: AxesImage | None, panels: np.ndarray, frontend: Frontend | None
+) -> None:
     if drawn is None:
         return
     bar = figure.colorbar(drawn, ax=panels, shrink=0.8, pad=0.01)

@@ -6,7 +6,7 @@ from wandb_workspaces import workspaces as ws
 from wandb_workspaces.reports.v2 import interface as wr
 
 BETA = "objective.beta"
-LOSSES = ("validation/elbo", "validation/reconstruction", "validation/kl", "train/loss")
+LOSSES = ("validation/fit", "validation/reconstruction", "validation/kl", "train/loss")
 SCORES = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "active_units")
 PICTURES = ("reconstructions", "traversals")
 MATRICES = ("mi_matrix", "dci_importance")
