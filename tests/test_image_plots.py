@@ -39,11 +39,11 @@ def test_frequency_ticks_stand_at_their_bins(images: torch.Tensor) -> None:
 
 def test_a_traversal_is_one_strip_per_latent(images: torch.Tensor) -> None:
     walks = torch.stack([images, 1 - images])
-    figure = image_plots.traversals(walks, [-2.0, 0.0, 2.0], ["z0", "z1"], CQT(hop=1024))
+    figure = image_plots.traversals(walks, [[-2.0, 0.0, 2.0], [-1.0, 0.5, 2.0]], ["z0", "z1"], CQT(hop=1024))
     strip = figure.axes[1].get_images()[0].get_array()
     assert strip.shape == (80, 48)
     np.testing.assert_allclose(strip[:, 16:32], -images[1, 0] * 80, atol=1e-4)
-    assert {"-2.0", "+0.0", "+2.0", "z1\nHz", "dB"} <= set(texts(figure))
+    assert {"-2.00", "+0.00", "+2.00", "-1.00", "+0.50", "z1\nHz", "dB"} <= set(texts(figure))
 
 
 def test_digits_are_drawn_as_they_are(images: torch.Tensor) -> None:

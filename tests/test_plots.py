@@ -17,6 +17,8 @@ def texts(figure: Figure) -> list[str]:
 
 def test_a_matrix_names_codes_and_factors() -> None:
     figure = plots.matrix(np.array([[0.5, 0.0], [0.25, 1.0]]), ["f0", "decay"], "mi_matrix")
+    kept = plots.matrix(np.array([[0.5, 0.0], [0.0, 0.0]]), ["f0", "decay"], "mi_matrix", left_out=[1])
+    assert {"z0", "z1 (left out)"} <= set(texts(kept))
     assert {"z0", "z1", "f0", "decay", "0.25", "mutual information (nats)"} <= set(texts(figure))
 
 

@@ -14,8 +14,10 @@ HEAT = "viridis"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
-def matrix(values: Float[np.ndarray, "code factor"], factors: Sequence[str], name: str) -> Figure:
-    """A heat map of codes by factors, its numbers written in."""
+def matrix(
+    values: Float[np.ndarray, "code factor"], factors: Sequence[str], name: str, left_out: Sequence[int] = ()
+) -> Figure:
+    """A heat map of codes by factors, its numbers written in; codes that the method ``left_out`` are named so."""
     titles = {
         "mi_matrix": "mutual information (nats)",
         "dci_importance": "importance for predicting the factor",
@@ -27,7 +29,7 @@ def matrix(values: Float[np.ndarray, "code factor"], factors: Sequence[str], nam
     for (j, k), value in np.ndenumerate(values):
         axes.text(k, j, f"{value:.2f}", ha="center", va="center", fontsize=8, color="w" if value < middle else "k")
     axes.set_xticks(range(len(factors)), factors)
-    axes.set_yticks(range(len(values)), [f"z{j}" for j in range(len(values))])
+    axes.set_yticks(range(len(values)), [f"z{j} (left out)" if j in left_out else f"z{j}" for j in range(len(values))])
     axes.set_title(titles.get(name, name), fontsize=9)
     figure.colorbar(picture, ax=axes)
     return figure

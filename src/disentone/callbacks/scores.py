@@ -125,7 +125,7 @@ class Scores(pl.Callback):
         names = np.array(data.space.names)
         np.savez_compressed(self.run_dir / "codes.npz", allow_pickle=False, factor_names=names, **arrays)
         for name, matrix in matrices.items():
-            figure = plots.matrix(np.array(matrix), scores["settings"]["factors"], name)
+            figure = plots.matrix(np.array(matrix), scores["settings"]["factors"], name, vae.left_out)
             log_image(trainer, name, plots.save(figure, self.run_dir / "figures" / f"{name}.png"))
         parts = by_factor(scores)
         log_table(trainer, "scores_by_factor", list(parts[0]), [list(part.values()) for part in parts])
