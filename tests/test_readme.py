@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TOY, toy
+from conftest import TOY, TOY_CONTRASTIVE, toy
 from disentone.cli.train import train
 
 ROOT = Path(__file__).parents[1]
@@ -35,16 +35,15 @@ def test_every_command_runs(command: str, tmp_path: Path) -> None:
     csv = [] if "logger=" in command else ["logger=csv"]
     if words[0] == "make":
         given = [part for word in words if word.startswith("ARGS=") for part in word.removeprefix("ARGS=").split()]
-        small = [
-            CHEAP if word.startswith("metrics.metrics") else word for word in toy(given or ["experiment=quickstart"])
-        ]
+        small = TOY_CONTRASTIVE if "method=contrastive" in given else toy(given or ["experiment=quickstart"])
+        small = [CHEAP if word.startswith("metrics.metrics") else word for word in small]
         points = [] if given else ["objective.beta=1,16"]  # of the four that `make sweep` has
         arguments = " ".join([*given, *small, *points, *csv])
         words = [word for word in words if not word.startswith("ARGS=")] + [f"ARGS={arguments}"]
         # The environment that runs the tests is set up already, whichever file is newer.
         words += ["-o", ".venv/ready"]
     else:
-        words += [*TOY, CHEAP, *csv]
+        words += [*(TOY_CONTRASTIVE if "method=contrastive" in words else TOY), CHEAP, *csv]
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")} | {
         "HOME": str(tmp_path),
         "OMP_NUM_THREADS": "1",
