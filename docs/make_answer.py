@@ -1,6 +1,7 @@
 """Draws docs/images/answer.png, README's first picture, from the runs of `make sweep`: `make answer`."""
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def matrix(figure: SubFigure, found: list[Finding], factors: list[str]) -> None:
 
 def strips(figure: SubFigure, best: Finding) -> None:
     """For every factor found, its latent walked from where the factor is least to where it is most."""
-    folder = SWEEP / str(best.results["run"].iloc[0])
+    ranked = best.results.sort_values("mig")
+    folder = SWEEP / str(ranked["run"].iloc[len(ranked) // 2])
     scores = json.loads((folder / "scores.json").read_text())
     run = disentone.load(folder)
     rows = run.data.rows("validation")
@@ -73,7 +75,8 @@ def main() -> None:
     factors = runs[0].factors
     found = findings(results, factors)
     _, best = headline(found, "mig")
-    assert best is not None
+    if best is None or not best.found:
+        sys.exit(f"no run below {SWEEP} found a factor, so that there is no strip to draw; `make sweep` makes the runs")
     figure = Figure(figsize=(11, 2.2 + 0.55 * len(found) + 1.15 * len(best.found)), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=[0.9 + 0.55 * len(found), 0.9 + 1.15 * len(best.found)])
     seeds = results["seed"].nunique()

@@ -79,7 +79,7 @@ def documented(target: Any) -> dict[str, str]:
     meanings: dict[str, str] = {}
     for cls in reversed(target.__mro__) if inspect.isclass(target) else [target]:
         found = re.search(r"Args:\n(.*?)(\n\n|\Z)", inspect.cleandoc(cls.__doc__ or ""), flags=re.DOTALL)
-        if found and cls.__module__.startswith("disentone"):
+        if found and cls.__module__.startswith(("disentone", "hydra_plugins.disentone")):
             entries = re.split(r"\n(?=    \w+: )", "\n" + found[1])
             meanings |= {
                 match[1]: " ".join(match[2].split()).replace("|", "\\|")

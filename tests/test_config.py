@@ -122,3 +122,12 @@ def test_folder_names_are_short_plain_and_stable() -> None:
     long = [folder_name("x" * 300 + end) for end in "aab"]
     assert long[0] == long[1] != long[2]
     assert len(long[0]) < 200
+
+
+@pytest.mark.parametrize("name", ["quickstart", "tones", "beta_sweep", "beta_sweep_smooth", "syntone"])
+def test_the_contrastive_method_goes_with_the_experiments_of_tones(name: str, compose_config) -> None:
+    cfg = compose_config([f"experiment={name}", "method=contrastive"])
+    config.check(cfg)
+    assert cfg.objective._target_.endswith("Contrastive")
+    assert cfg.model.encoder._target_.endswith("WhitenedMLP")
+    assert (cfg.trainer.max_steps, cfg.objective.refine_at, cfg.objective.read_out_at) == (5000, 1500, 3000)

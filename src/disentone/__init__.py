@@ -1,4 +1,4 @@
-"""Learning, without labels, what a sound is made of, and measuring how well."""
+"""Learning what a sound is made of, and measuring how well."""
 
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any

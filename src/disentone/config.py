@@ -5,6 +5,7 @@ import inspect
 import re
 import typing
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ def share(part: float, number: int) -> int:
 
 
 OmegaConf.register_new_resolver("share", share, replace=True)
+OmegaConf.register_new_resolver("half", partial(share, 0.5), replace=True)
+OmegaConf.register_new_resolver("quarter", partial(share, 0.25), replace=True)
 
 
 def config_dir() -> Path:

@@ -13,6 +13,9 @@ from disentone.models import Model, WhitenedMLP
 from disentone.objectives import Objective, Terms
 from disentone.shapes import Batch, Scalar
 
+# Rows whose images are made at once.
+BATCH = 512
+
 
 class System(pl.LightningModule):
     """A model trained by an objective.
@@ -53,8 +56,10 @@ class System(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Whiten by training images, before anything is trained or scored; a checkpoint then overwrites it."""
         if stage == "fit" and isinstance(self.vae.encoder, WhitenedMLP):
-            data = self._data
-            self.vae.encoder.whiten(data.images(data.rows("train")[: self.vae.encoder.images]))
+            rows = self._data.rows("train")[: self.vae.encoder.images]
+            device = self.trainer.strategy.root_device
+            parts = [self._data.images(part.to(device)).cpu() for part in torch.split(rows, BATCH)]
+            self.vae.encoder.whiten(torch.cat(parts))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let the objective act at its milestones, set the learning rate of this step, and seed its draws."""

@@ -1,5 +1,6 @@
 """``hydra/sweeper=points``, the default: sweeps over products, as Hydra's own, and over a list of points beside."""
 
+import re
 from collections.abc import Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -15,9 +16,9 @@ class PointsSweeper(BasicSweeper):
     an option of the objective replaces the points.
 
     Args:
-        max_batch_size: the most jobs that a launcher gets at once.
-        params: overrides that are swept as a product, as those of the command line.
-        points: lists of overrides, each the settings of one point.
+        max_batch_size: the most jobs that a launcher gets at once; all of them by default.
+        params: overrides that are swept as a product, as those of the command line are.
+        points: a list of points, each a list of overrides.
 
     """
 
@@ -40,8 +41,8 @@ class PointsSweeper(BasicSweeper):
 
         """
         (jobs,) = BasicSweeper.split_arguments(overrides, None)
-        keys = [override.key_or_group for override in overrides]
-        if self.points and not any(key in ("method", "objective") or key.startswith("objective.") for key in keys):
+        chosen = {re.split(r"[./]", override.key_or_group)[0] for override in overrides}
+        if self.points and not chosen & {"method", "objective"}:
             jobs = [[*job, *point] for point in map(_checked, self.points) for job in jobs]
         return [list(chunk) for chunk in BasicSweeper.split_overrides_to_chunks(jobs, max_batch_size)]
 

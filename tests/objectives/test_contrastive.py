@@ -196,3 +196,27 @@ def test_models_of_the_wrong_kind_are_refused() -> None:
         make_objective().check(make_vae((1, 8, 8)))
     with pytest.raises(ValueError, match="needs a posterior, and PointAutoencoder has points for codes"):
         BetaVAE(1.0, Constant()).check(make_model())
+
+
+def test_lower_precision_does_not_reach_the_distances() -> None:
+    model, objective = make_model(), make_objective()
+    model.encoder.whiten(images())
+    with torch.no_grad():
+        model.encoder.last.weight *= 30
+    exact = objective(model, make_batch(), 0)["info_nce"].item()
+
+    with torch.autocast("cpu", torch.bfloat16):
+        features = model.encoder(torch.cat([make_batch().image, make_batch().partner])).float()
+        found = objective(model, make_batch(), 0)["info_nce"].item()
+    codes, bias = features[:, :-1].chunk(2), features[:, -1].chunk(2)
+    expected = info_nce(objective.similarity(*codes) + bias[0][:, None] + bias[1][None, :]).item()
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert found == pytest.approx(exact, rel=0.2)
+
+
+def test_codes_that_diverged_are_an_error_of_the_user() -> None:
+    data, model, objective = Mixed(), make_model(latents=4, components=2), make_objective()
+    with torch.no_grad():
+        model.encoder.last.bias.fill_(math.nan)
+    with pytest.raises(ValueError, match="the codes are not finite at step 10, so the training diverged"):
+        objective.reach(10, model, data, torch.device("cpu"))

@@ -92,6 +92,17 @@ def test_runs_that_do_not_say_their_method_are_still_compared(tmp_path: Path) ->
     run = make_run(tmp_path, "run", make_config())
     old = run._replace(scores={"mig": 0.1, "settings": ["damaged"]})
     assert label([old], tmp_path) == {"run": ("", "beta 4")}
+    assert old.supervision == "not recorded"
+    named = old._replace(config={"objective": {"_target_": "disentone.objectives.BetaVAE", "beta": 4}})
+    assert label([named], tmp_path) == {"run": ("", "BetaVAE, beta 4")}
     assert json.dumps(old.factors) == "[]"
     with pytest.raises(KeyError):
         labelled(table([run], tmp_path), [], tmp_path)
+
+
+def test_without_mig_nothing_is_called_found(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "run", make_config())
+    scores = {"dci_disentanglement": 0.9, "dci_informativeness/f0": 1.0, "settings": run.scores["settings"]}
+    results = labelled(table([run._replace(scores=scores)], tmp_path), [run], tmp_path)
+    sentence, _ = headline(findings(results, ["f0"]), "dci_disentanglement")
+    assert sentence == "beta-VAE, beta 4 (supervision: none) is first: DCI disentanglement 0.90 of one run"

@@ -1,5 +1,6 @@
 """How far the run is and how long it will take."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,9 @@ class Progress(pl.Callback):
             "sap": "sap",
         }
         known = trainer.callback_metrics
+        if math.isfinite(known.get("validation/fit", math.nan)) and "validation/elbo" not in known:
+            # The encoder rests, so that its loss is not measured any more; its last value stays in the metrics.
+            shown = {"read-out": "validation/fit", **{name: key for name, key in shown.items() if name != "InfoNCE"}}
         numbers = "  ".join(f"{name} {float(known[key]):.4g}" for name, key in shown.items() if key in known)
         self.bar.console.print(f"{self.label}  step {trainer.global_step}  {numbers}", highlight=False, soft_wrap=True)
 

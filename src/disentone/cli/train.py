@@ -227,8 +227,8 @@ def run(cfg: DictConfig) -> None:
     """One job of Hydra's."""
     with reported(cfg):
         train(cfg)
-    # A sweep ends with one table of all its runs.
-    if HydraConfig.get().mode == RunMode.RUN and processes.is_first():
+    # A sweep ends with one table of all its runs, and of several processes the one that started them says it.
+    if HydraConfig.get().mode == RunMode.RUN and not processes.are_several():
         print_run(Path(cfg.run_dir))
 
 

@@ -49,8 +49,8 @@ class SyntheticData(FactorData):
         continuous: train on draws from the factors' ranges, new ones every epoch, instead of the grid's rows.
         renew_nuisances: give every row new nuisances (noise, phases, onset, level) every epoch.
         held_out: a part of the space that train and validation rows leave out; the test rows have it.
-        views: gives every row of a batch a partner, for methods that learn from pairs. A partner may be a row of any
-            split, but never lies in the held-out part.
+        views: gives every row of a batch a partner, for methods that learn from pairs. A partner may be any row of the
+            grid, of whichever split; no row outside of the held-out part has a partner inside.
         max_rows: use only so many rows, a seeded sample; all by default.
         seed: of the split, the order and the continuous draws.
         cache_dir: where ``cached`` keeps its files, safe to delete.

@@ -24,9 +24,9 @@ class Views(ABC):
     """What a method that learns from these pairs is told: the word that stands beside its scores."""
 
     def partners(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, held_out: HeldOut | None = None) -> Rows:
-        """The partner of each row, never inside a held-out part of the space.
+        """The partner of each row. No row outside of a held-out part of the space has a partner inside.
 
-        A partner inside the held-out part is drawn again, 16 times at most; then the row is its own partner.
+        A partner inside the held-out part is drawn again; after 16 draws the row is its own partner.
 
         Args:
             space: of the rows.
@@ -153,9 +153,9 @@ class CorrelatedNeighbours(Neighbours):
     """Normal steps that go together: what one factor does tells something about the others.
 
     Args:
-        correlation: of every two factors' steps.
-        width: as of all neighbours.
-        redraw: as of all neighbours.
+        correlation: between the steps of every two factors.
+        width: size of the steps as a share of the range; about the standard deviation.
+        redraw: the probability that a labelled factor changes to another of its labels.
 
     Raises:
         ValueError: for a correlation outside [0, 1).

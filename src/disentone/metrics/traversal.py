@@ -14,7 +14,7 @@ from disentone.metrics.arrays import Scores, check_arrays
 ANCHORS, STEPS = 32, 11
 LOW, HIGH = 0.05, 0.95
 # Of a factor's range: a latent that covers less of every factor moves nothing that one could judge. A single jump of
-# the nearest image would else make it perfectly pure.
+# the nearest image would otherwise make it perfectly pure.
 LEAST_RANGE = 0.05
 BATCH = 512
 KEYS = ("traversal_purity", "traversal_monotonicity", "traversal_range")

@@ -30,7 +30,7 @@ class MLPDecoder(nn.Sequential):
     Args:
         latents: how many.
         shape: of one image.
-        hidden: units of each hidden layer, as the encoder's, which they mirror.
+        hidden: units of each hidden layer, listed from the image inwards as an encoder's are.
 
     Raises:
         ValueError: for a layer of no units.

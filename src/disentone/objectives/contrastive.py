@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from disentone.data import FactorData
 from disentone.models import Model, PointAutoencoder
 from disentone.objectives.objective import Objective, Terms
+from disentone.precision import full_float32
 from disentone.shapes import Batch, Rows
 
 # What the metrics' weights start from, before softplus.
@@ -44,7 +45,7 @@ class Contrastive(Objective):
     Args:
         refine_at: the step before which the axes are found for the first time.
         read_out_at: the step before which they are found for good.
-        steps: of the whole training.
+        steps: how many steps the whole training has.
         threshold: the share of the largest saving that a component must save in order to be kept.
         pairs: how many pairs of training rows and new partners the savings are measured on, at most.
         rows: how many training rows PCA and ICA see, at most.
@@ -118,14 +119,16 @@ class Contrastive(Objective):
         """Terms: loss, fit, kept_latents; in the first two stages info_nce, then reconstruction.
 
         ``info_nce`` is in nats for each image, ``reconstruction`` is -log p(x|z) of the read-out, and ``fit`` its
-        opposite: nan before there is a read-out, so that no checkpoint of that time is kept as the best.
+        opposite: nan before there is a read-out, so that any later checkpoint is better than one of that time.
         """
         terms: Terms = {"kept_latents": torch.tensor(float(model.kept))}
         if self.stage < 2:
             assert batch.partner is not None
             codes, bias = model.embed(torch.cat([batch.image, batch.partner]))
             own, partner = bias.chunk(2)
-            terms["loss"] = info_nce(self.similarity(*codes.chunk(2)) + own[:, None] + partner[None, :])
+            # Also where the network runs in less: the distance of neighbours is a small difference of large terms.
+            with full_float32():
+                terms["loss"] = info_nce(self.similarity(*codes.chunk(2)) + own[:, None] + partner[None, :])
             return {**terms, "info_nce": terms["loss"].detach(), "fit": torch.tensor(math.nan)}
         # Without gradient to the encoder: reading out must not change what was found.
         with torch.no_grad():
@@ -146,8 +149,17 @@ class Contrastive(Objective):
 
     @torch.no_grad()
     def reach(self, step: int, model: PointAutoencoder, data: FactorData, device: torch.device) -> None:
-        """Find the axes of the training rows' codes, and make them the latents."""
+        """Find the axes of the training rows' codes, and make them the latents.
+
+        Raises:
+            ValueError: for codes that are not finite.
+
+        """
         codes, _ = _embedded(model, data, data.rows("train")[: self.rows], device)
+        if not codes.isfinite().all():
+            raise ValueError(
+                f"the codes are not finite at step {step}, so the training diverged; a smaller optimizer.lr may help"
+            )
         mean = codes.mean(dim=0)
         centred = (codes - mean).cpu().numpy()
         if self.stage == 0:

@@ -1,6 +1,6 @@
 """Which factors did which method find, with which supervision? In one sentence, and setting by setting."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,11 @@ class Finding(NamedTuple):
         return summary(self.results[key].to_numpy() if key in self.results else [])
 
     @property
+    def is_judged(self) -> bool:
+        """Whether MIG was measured, by which a factor counts as found."""
+        return any(f"mig/{factor}" in self.results for factor in self.verdicts)
+
+    @property
     def found(self) -> list[str]:
         """The factors that were found."""
         return [factor for factor, verdict in self.verdicts.items() if verdict == "found"]
@@ -49,25 +54,41 @@ def headline_score(results: pd.DataFrame) -> str | None:
     return next((name for name in HEADLINES if name in results and results[name].notna().any()), None)
 
 
-def headline(found: Sequence[Finding], key: str | None) -> tuple[str, Finding | None]:
-    """One sentence that the numbers support, and the best setting's finding, of which it mainly speaks.
-
-    The best setting comes first, then what the best of every other method found.
-    """
-    if key is None or not found:
-        return "no run has a disentanglement score", None
+def best_of_methods(found: Sequence[Finding], key: str) -> list[Finding]:
+    """The setting of each method with the highest median of a score, the best method first."""
 
     def score(finding: Finding) -> float:
         return float(np.nan_to_num(finding.score(key).median, nan=-1.0))
 
-    best = max(found, key=score)
-    others = dict.fromkeys(finding.method for finding in found if finding.method != best.method)
+    methods = dict.fromkeys(finding.method for finding in found)
+    best = [max((finding for finding in found if finding.method == method), key=score) for method in methods]
+    return sorted(best, key=score, reverse=True)
+
+
+def headline(found: Sequence[Finding], key: str | None) -> tuple[str, Finding | None]:
+    """One sentence that the numbers support, and the best setting's finding, of which it mainly speaks.
+
+    The best setting comes first, then what the best of every other method found. What was found is judged by MIG, and
+    left out where that was not measured.
+    """
+    if key is None or not found:
+        return "no run has a disentanglement score", None
+    best, *others = best_of_methods(found, key)
     parts = [_of_best(best, key)]
-    parts += [_of_other([finding for finding in found if finding.method == method], key, score) for method in others]
+    for other in others:
+        settings = sum(finding.method == other.method for finding in found)
+        parts.append(_of_other(other, key, settings))
     return "; ".join(parts), best
 
 
 def _of_best(best: Finding, key: str) -> str:
+    number = best.score(key)
+    spread = f" [{number.low:.2f}, {number.high:.2f}]" if number.runs > 1 else ""
+    over = f"over {number.runs} seeds" if number.runs > 1 else "of one run"
+    chance = f", chance {best.score(f'chance/{key}').median:.2f}" if f"chance/{key}" in best.results else ""
+    score = f"{title(key)} {number.median:.2f}{spread} {over}{chance}"
+    if not best.is_judged:
+        return f"{best.label}{_told(best)} is first: {score}"
     parts = [f"{best.label}{_told(best)} finds {listed(best.found) if best.found else 'no factor by itself'}"]
     for kind, one, several in (
         ("entangled", "stays entangled", "stay entangled"),
@@ -75,22 +96,20 @@ def _of_best(best: Finding, key: str) -> str:
     ):
         if names := [factor for factor, verdict in best.verdicts.items() if verdict == kind]:
             parts.append(f"{listed(names)} {one if len(names) == 1 else several}")
-    number = best.score(key)
-    spread = f" [{number.low:.2f}, {number.high:.2f}]" if number.runs > 1 else ""
-    over = f"over {number.runs} seeds" if number.runs > 1 else "of one run"
-    chance = f", chance {best.score(f'chance/{key}').median:.2f}" if f"chance/{key}" in best.results else ""
-    return f"{'; '.join(parts)}; {title(key)} {number.median:.2f}{spread} {over}{chance}"
+    return f"{'; '.join(parts)}; {score}"
 
 
-def _of_other(found: Sequence[Finding], key: str, score: Callable[[Finding], float]) -> str:
+def _of_other(best: Finding, key: str, settings: int) -> str:
     """What the best of another method's settings found."""
-    best = max(found, key=score)
-    number = f"{title(key)} {best.score(key).median:.2f}"
+    number = best.score(key)
+    score = f"{title(key)} {number.median:.2f}" if number.runs else f"{title(key)} not measured"
+    if not best.is_judged:
+        return f"{best.label}{_told(best)}: {score}"
     if best.found:
-        return f"{best.label}{_told(best)} finds {listed(best.found)}, {number}"
-    if len(found) == 1:
-        return f"{best.label}{_told(best)} finds no factor by itself, {number}"
-    return f"{best.method}{_told(best)} finds no factor by itself at any of its {len(found)} settings, {number} at most"
+        return f"{best.label}{_told(best)} finds {listed(best.found)}, {score}"
+    if settings == 1:
+        return f"{best.label}{_told(best)} finds no factor by itself, {score}"
+    return f"{best.method}{_told(best)} finds no factor by itself at any of its {settings} settings, {score} at most"
 
 
 def _told(finding: Finding) -> str:

@@ -15,7 +15,7 @@ SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
 GREY = "#8a8a8a"
 POINTS = 1_500
 WIDE_FROM = 8
-ACRONYMS = {"mig", "dci", "dcimig", "jemmig", "sap", "irs", "med", "kl", "udr", "tc", "elbo", "vae", "es"}
+ACRONYMS = {"mcc", "mig", "dci", "dcimig", "jemmig", "sap", "irs", "med", "kl", "udr", "tc", "elbo", "vae", "es"}
 
 
 class Chart(NamedTuple):

@@ -20,7 +20,7 @@ from disentone.config import defaults, flat
 from disentone.files import write_atomically
 from disentone.metrics.udr import udr
 from disentone.report import charts
-from disentone.report.answer import Finding, findings, headline, headline_score, listed
+from disentone.report.answer import Finding, best_of_methods, findings, headline, headline_score, listed
 from disentone.report.charts import Chart
 from disentone.report.runs import Run, labelled, logged, long_table, read_runs, table
 
@@ -106,7 +106,7 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str,
     if gain and "reconstruction" in results:
         sections.append(("What it costs", [charts.trade_off(results, gain)]))
     if len(udrs):
-        sections.append(("Choosing without labels", _selection(udrs, results, gain)))
+        sections.append(("Choosing by the agreement of seeds", _selection(udrs, results, gain)))
     scored = [key for key in keys if results[key].nunique() > 1]
     if len(results) > 2 and len(scored) > 1:
         note = "Spearman's correlation over runs: do the scores rank the models alike?"
@@ -116,6 +116,7 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str,
         "answer": _matrix(found, factors, gain),
         "factors": factors,
         "gain": charts.title(gain) if gain else "",
+        "is_mig": gain == "mig",
         "told_of_neighbours": any(run.supervision == "generator's neighbours" for run in runs),
         "facts": _facts(runs, results),
         "differences": _differences(runs),
@@ -133,7 +134,7 @@ def _matrix(found: Sequence[Finding], factors: Sequence[str], gain: str | None) 
         {
             "label": finding.label,
             "supervision": finding.supervision,
-            "runs": len(finding.results),
+            "notes": _notes(finding),
             "score": _number(finding, gain) if gain else "",
             "cells": [(finding.verdicts.get(factor, ""), _number(finding, f"{gain}/{factor}")) for factor in factors],
         }
@@ -141,22 +142,31 @@ def _matrix(found: Sequence[Finding], factors: Sequence[str], gain: str | None) 
     ]
 
 
+def _notes(finding: Finding) -> str:
+    """How many runs a setting has, and how many latents its method kept where it chose among them."""
+    notes = [f"{len(finding.results)} seeds"] if len(finding.results) > 1 else []
+    kept = (
+        sorted(set(finding.results["kept_latents"].dropna().astype(int))) if "kept_latents" in finding.results else []
+    )
+    return ", ".join(notes + ([f"{' or '.join(map(str, kept))} latents kept"] if kept else []))
+
+
 def _number(finding: Finding, key: str) -> str:
     """A score of a setting: the median, and the range or interval where there are several runs."""
     score = finding.score(key)
     if not score.runs:
-        return ""
+        return ""  # not measured
     return f"{score.median:.2f}" + (f" [{score.low:.2f}, {score.high:.2f}]" if score.runs > 1 else "")
 
 
 def _curves(results: pd.DataFrame, root: Path) -> list[Chart]:
-    """How well held-out images fit over steps, of the first runs only: more would be a thicket."""
+    """How well validation images fit over steps, for the first runs only: more would be a thicket."""
     parts = [
         logged(root / row["run"], "validation/fit").assign(run=row["run"], label=row["label"])
         for row in results.head(MOST_CURVES).to_dict("records")
     ]
     found = pd.concat(parts)
-    note = "nats; a VAE's ELBO, the log-likelihood of a read-out: to be compared within one method; a line is a run"
+    note = "In nats: a VAE's ELBO, a read-out's log-likelihood. Compare within one method only. Each line is a run."
     return [charts.curves(found, "validation/fit")._replace(note=note)] if len(found) else []
 
 
@@ -218,11 +228,8 @@ def _differences(runs: Sequence[Run]) -> pd.DataFrame:
 def _picked(found: Sequence[Finding], best: Finding, runs: Sequence[Run], root: Path, gain: str) -> list[Picked]:
     """The median run of the best setting and of each other method's best, or of a sole method's extreme betas."""
     groups = {"the best setting's median run": best}
-    for method in dict.fromkeys(finding.method for finding in found if finding.method != best.method):
-        others = [finding for finding in found if finding.method == method]
-        groups[f"the median run of {method}'s best setting"] = max(
-            others, key=lambda finding: np.nan_to_num(finding.score(gain).median, nan=-1.0)
-        )
+    for other in best_of_methods(found, gain)[1:]:
+        groups[f"the median run of {other.method}'s best setting"] = other
     setting = best.results["setting"].iloc[0]
     alike = [finding for finding in found if finding.results["setting"].iloc[0] == setting]
     if len(groups) == 1 and len(alike) > 1:
@@ -264,8 +271,7 @@ def _look_at(why: str, run: Run) -> Picked:
 
 def _latents(run: Run) -> list[str]:
     """Names of a run's latents; those that the method left out are no failure and say so."""
-    count = len(run.scores["mi_matrix"]) if "mi_matrix" in run.scores else 0
-    count = max(count, sum(key.startswith("kl_per_latent/") for key in run.numbers))
+    count = int(run.about.get("codes") or 0)
     return [f"z{j} (left out)" if j in run.left_out else f"z{j}" for j in range(count)]
 
 

@@ -11,6 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from disentone import loggers, plots
@@ -100,7 +101,7 @@ def print_answer(results: pd.DataFrame, runs: Sequence[Run]) -> None:
     sentence, _ = headline(found, headline_score(results))
     # A log file has no width; the table should be whole there, and fit a terminal of the usual one.
     console = Console(width=None if Console().is_terminal else NARROW)
-    console.print(f"\n{sentence}\n", highlight=False)
+    console.print(f"\n{sentence}\n", highlight=False, markup=False)
     screen = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("setting", "supervision", "factors found"):
         screen.add_column(name, overflow="fold")
@@ -111,10 +112,13 @@ def print_answer(results: pd.DataFrame, runs: Sequence[Run]) -> None:
     for key in keys:
         screen.add_column(SHOWN[key], justify="right", no_wrap=True, min_width=5)
     for finding in found:
-        numbers = [f"{finding.score(key).median:.3f}" for key in keys]
-        names = f"{len(finding.found)} of {len(factors)}" + (f": {', '.join(finding.found)}" if finding.found else "")
+        scores = [finding.score(key) for key in keys]
+        numbers = [f"{score.median:.3f}" if score.runs else "" for score in scores]
+        names = f"{len(finding.found)} of {len(finding.verdicts)}" + (
+            f": {', '.join(finding.found)}" if finding.found else ""
+        )
         seeds = [str(len(finding.results))] if several else []
-        screen.add_row(finding.label, finding.supervision, names, *seeds, *numbers)
+        screen.add_row(escape(finding.label), finding.supervision, escape(names), *seeds, *numbers)
     console.print(screen)
 
 
@@ -126,7 +130,7 @@ def print_run(folder: Path) -> None:
     results = labelled(table([run], folder), [run], folder)
     sentence, _ = headline(findings(results, run.factors), headline_score(results))
     console = Console(width=None if Console().is_terminal else NARROW)
-    console.print(f"\n{sentence}", highlight=False)
+    console.print(f"\n{sentence}", highlight=False, markup=False)
     for key, name in SHOWN.items():
         if key in run.numbers:
             beside = [

@@ -51,13 +51,14 @@ class Run(NamedTuple):
 
     @property
     def method(self) -> str:
-        """What the objective is called; empty where the scores do not say."""
-        return str(self.about.get("method", ""))
+        """What the objective is called; the name of its class where the scores do not say."""
+        objective = self.config.get("objective") or {}
+        return str(self.about.get("method") or str(objective.get("_target_", "")).rpartition(".")[2])
 
     @property
     def supervision(self) -> str:
-        """What the method was told beside the images; empty where the scores do not say."""
-        return str(self.about.get("supervision", ""))
+        """What the method was told beside the images."""
+        return str(self.about.get("supervision", "not recorded"))
 
     @property
     def factors(self) -> list[str]:

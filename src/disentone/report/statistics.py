@@ -13,7 +13,6 @@ LEVEL = 0.95
 FOUND = 0.25
 # Of the way from chance to certainty: how well all latents together must predict a factor that is there at all.
 PRESENT = 0.5
-VERDICTS = ("found", "entangled", "missing")
 
 
 class Summary(NamedTuple):
