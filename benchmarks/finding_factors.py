@@ -24,6 +24,15 @@ factors: {f0: {unit: Hz, start: 200, stop: 800, count: 16, spacing: log, step: n
 fixed: {}
 partials: 8
 """
+THREE_LABELS = """
+defaults: [tones, _self_]
+factors:
+  f0: {unit: Hz, start: 110, stop: 880, count: 16, spacing: log, step: null}
+  slope: {start: -0.1, stop: -0.9, count: 7, step: null}
+  inharmonicity: {start: 0, stop: 1, count: 6, step: null}
+  decay: {unit: 1/s, start: 0, stop: 10, count: 7, step: null}
+  presence: {labels: [all, odd, even]}
+"""
 # Enough to score the encoder alone: the read-out changes no code.
 ENCODER_ONLY = (
     "objective.refine_at=1500",
@@ -36,6 +45,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "tones, 16 latents": ("model.latents=16", *ENCODER_ONLY),
     "tones_smooth": ("synth=tones_smooth", *ENCODER_ONLY),
     "bells": ("synth=bells", *ENCODER_ONLY),
+    "three labels": ("synth=three_labels", *ENCODER_ONLY),
+    "tones, 4 latents": ("model.latents=4", *ENCODER_ONLY),
     "gaussian steps": ("views=gaussian", *ENCODER_ONLY),
     "student steps": ("views=student", *ENCODER_ONLY),
     "uniform steps": ("views=uniform", *ENCODER_ONLY),
@@ -94,6 +105,7 @@ def run(case: str, seed: int) -> dict[str, Any]:
         own = Path(folder) / "conf" / "synth"
         own.mkdir(parents=True)
         (own / "bells.yaml").write_text(BELLS)
+        (own / "three_labels.yaml").write_text(THREE_LABELS)
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             cfg = compose(
                 "train",

@@ -9,12 +9,20 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "finding_factors.md"
 RESULTS = ROOT / "benchmarks" / "results" / "finding_factors.csv"
 SCORES = {"mig": "MIG", "dci_disentanglement_robust": "DCI D (`robust`)", "mcc_spearman": "MCC (Spearman)"}
+BESIDE = {
+    "mcc_inside": "MCC inside the region that was never seen",
+    "mcc_outside": "MCC outside of it",
+    "unexplained_variance": "share of the test images' variance that the read-out misses",
+    "traversal_purity": "traversal purity",
+}
 FIRST_SEEDS = 5
 CASES = {
     "tones": "`tones`, 10 latents, Laplace steps",
     "tones, 16 latents": "`tones`, 16 latents",
     "tones_smooth": "`tones_smooth`",
     "bells": "README's `bells`: five factors, one with two labels",
+    "three labels": "five factors, one with three labels",
+    "tones, 4 latents": "`tones`, 4 latents from the start",
     "gaussian steps": "`tones`, Gaussian steps",
     "student steps": "`tones`, Student's steps",
     "uniform steps": "`tones`, uniform steps",
@@ -53,11 +61,20 @@ def results() -> str:
                 lines.append(
                     f"| {name}{note} | {_listed(part['seed'])} | {_listed(part['kept_latents'])} | {_scores(part)} |"
                 )
-    return "\n".join(lines) + "\n"
+    beside = [
+        f"- {CASES[case]}: {name} {_spread(part[key])} (seeds {_listed(part['seed'])})."
+        for key, name in BESIDE.items()
+        for case, part in runs[(runs["seed"] < FIRST_SEEDS) & runs[key].notna()].groupby("case", sort=False)
+    ]
+    return "\n".join([*lines, "", *beside]) + "\n"
+
+
+def _spread(values: pd.Series) -> str:
+    return f"{values.median():.3f} [{values.min():.3f}, {values.max():.3f}]"
 
 
 def _scores(part: pd.DataFrame) -> str:
-    cells = [f"{part[key].median():.3f} [{part[key].min():.3f}, {part[key].max():.3f}]" for key in SCORES]
+    cells = [_spread(part[key]) for key in SCORES]
     by_factor = pd.DataFrame(
         [dict(zip(words[::2], map(float, words[1::2]), strict=True)) for words in part["mig_by_factor"].str.split()]
     ).median()

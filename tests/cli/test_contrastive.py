@@ -1,6 +1,7 @@
 """The contrastive method by the real command's parts: resumed anywhere, looked at as any run, refused where it must."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import disentone
 from conftest import TOY_CONTRASTIVE
 from disentone.cli import train as command
+from disentone.cli.evaluate import main as evaluate_command
 from disentone.cli.train import train
 from disentone.metrics import evaluate
 from disentone.report import report
@@ -89,6 +91,15 @@ def test_a_loaded_run_encodes_as_its_saved_codes(finished: Path) -> None:
         rows, codes = torch.from_numpy(arrays["rows"][:9]), arrays["codes"][:9]
     np.testing.assert_allclose(run.model.encode(run.data.images(rows)).mean.detach().numpy(), codes, atol=1e-5)
     assert run.model.left_out == tuple(json.loads((finished / "scores.json").read_text())["settings"]["left_out"])
+
+
+def test_an_evaluation_names_the_supervision_too(finished: Path, tmp_path: Path, capsys) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    evaluate_command([str(copy), "--metrics", "mig", "--preset", "robust"])
+    assert "copy, preset robust, supervision: generator's neighbours" in capsys.readouterr().out.replace("\n", "")
+    settings = json.loads((copy / "scores_robust.json").read_text())["settings"]
+    assert settings["supervision"] == "generator's neighbours"
 
 
 def test_pictures_sounds_and_page_are_those_of_any_run(finished: Path, tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         print(f"disentone-evaluate: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-    print_scores(scores, f"{source}, preset {options.preset}")
+    told = scores["settings"].get("supervision")
+    print_scores(scores, f"{source}, preset {options.preset}" + (f", supervision: {told}" if told else ""))
     print(f"written to {out}")
 
 
@@ -107,7 +108,8 @@ def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     codes = encode(run.model, run.data, rows, device).mean
     scores = score(codes, run.data.positions(rows), run.data.space.names, options)
     walked = walk(run.model, run.data, codes, rows, device, options.seed)
-    return {**scores, **numbers(walked), "settings": {**scores["settings"], "traversal": walked["settings"]}}
+    settings = {**scores["settings"], "traversal": walked["settings"], "supervision": run.data.supervision}
+    return {**scores, **numbers(walked), "settings": settings}
 
 
 def log(folder: Path, scores: Mapping[str, Any], out: Path) -> None:

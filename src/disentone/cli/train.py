@@ -160,7 +160,8 @@ def build(cfg: DictConfig, **trainer_settings: Any) -> Run | None:
 def fit(run: Run) -> None:
     """Train from the newest checkpoint, or from the beginning."""
     for logger in run.trainer.loggers:
-        logger.log_hyperparams({**run.config, "provenance": run.facts})
+        told = {"method": run.system.objective.title, "supervision": run.data.supervision}
+        logger.log_hyperparams({**run.config, **told, "provenance": run.facts})
     checkpoint = checkpoints.newest(run.folder / "checkpoints")
     run.trainer.fit(run.system, run.data, ckpt_path=checkpoint, weights_only=True)
 
