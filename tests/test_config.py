@@ -131,3 +131,8 @@ def test_the_contrastive_method_goes_with_the_experiments_of_tones(name: str, co
     assert cfg.objective._target_.endswith("Contrastive")
     assert cfg.model.encoder._target_.endswith("WhitenedMLP")
     assert (cfg.trainer.max_steps, cfg.objective.refine_at, cfg.objective.read_out_at) == (5000, 1500, 3000)
+
+
+def test_held_out_scores_follow_the_preset(compose_config) -> None:
+    cfg = compose_config(["experiment=quickstart", "metrics=robust", "data/held_out=region"])
+    assert cfg.callbacks.held_out.preset == cfg.metrics.preset == "robust"

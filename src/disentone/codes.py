@@ -52,7 +52,7 @@ def walk_latents(vae: Model, data: FactorData, device: torch.device, steps: int,
     The range is that of the codes of validation rows, 5 % cut from both ends. Latents that the method left out are
     not walked.
     """
-    posterior = encode(vae, data, data.rows("validation")[:ROWS_TO_RANK], device)
+    posterior = encode(vae, data, data.rows("validation", ROWS_TO_RANK), device)
     used = use(posterior)
     order = used.argsort(descending=True)
     chosen = order[~torch.isin(order, torch.tensor(vae.left_out, dtype=torch.int64))][:latents]

@@ -56,7 +56,7 @@ class System(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Whiten by training images, before anything is trained or scored; a checkpoint then overwrites it."""
         if stage == "fit" and isinstance(self.vae.encoder, WhitenedMLP):
-            rows = self._data.rows("train")[: self.vae.encoder.images]
+            rows = self._data.rows("train", self.vae.encoder.images)
             device = self.trainer.strategy.root_device
             parts = [self._data.images(part.to(device)).cpu() for part in torch.split(rows, BATCH)]
             self.vae.encoder.whiten(torch.cat(parts))

@@ -8,12 +8,14 @@ import pytest
 import soundfile
 import torch
 from hydra import compose, initialize_config_dir
+from matplotlib.figure import Figure
 
 import disentone
 from conftest import toy
 from disentone.callbacks import LatentMaps, Listening, Samples
 from disentone.cli.train import train
 from disentone.config import config_dir
+from disentone.frontends import CQT
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,19 @@ def test_the_original_is_the_synths_and_its_front_ends_version_sounds_like_it(ru
     assert (image - expected).abs().mean() < 0.05
     reconstruction = torch.tensor(files["reconstruction"], dtype=torch.float32)[None]
     assert reconstruction.abs().max() <= 1
+
+
+def test_a_sound_above_full_scale_is_made_softer_and_says_so(tmp_path: Path) -> None:
+    listening = Listening(tmp_path)
+    listening.folder.mkdir()
+    time = torch.arange(1600) / 16_000
+    loud, soft = (level * torch.sin(2 * np.pi * 440 * time) for level in (1.27, 0.5))
+    entry = listening._entry("sound", "a sound", Figure(), {"loud": loud, "soft": soft}, CQT(hop=1024))
+    assert entry["softened_db"] == {"loud": pytest.approx(20 * np.log10(loud.abs().max().item()), abs=0.01)}
+    written = {label: soundfile.read(listening.folder / file)[0] for label, file in entry["audio"].items()}
+    assert (np.abs(written["loud"]) > 0.9999).sum() <= 4
+    np.testing.assert_allclose(written["loud"] * loud.abs().max().item(), loud, atol=1e-4)
+    np.testing.assert_allclose(written["soft"], soft, atol=1e-4)
 
 
 @pytest.mark.parametrize(

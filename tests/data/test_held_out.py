@@ -69,6 +69,8 @@ def test_correlated_factors_go_together_in_training_only() -> None:
         (lambda: make_data(Region(above={"pitch": 3})), "no factor is called pitch; there are f0, decay, presence"),
         (lambda: make_data(Region(equal={"presence": "even"})), "factor presence has no value even; it has all, odd"),
         (lambda: make_data(Region(equal={"decay": 2.5})), "factor decay has no value 2.5; it has 0, 1, 2"),
+        (lambda: make_data(Region(above={"f0": 1e9})), "above.f0=1e.09 holds nothing out: .* f0 go from 100 to 1000"),
+        (lambda: make_data(Region(below={"decay": 0})), "below.decay=0 holds nothing out: .* decay go from 0 to 10"),
         (lambda: make_data(Region(above={"f0": 0})), "data.held_out leaves no train rows; make it smaller"),
         (lambda: make_data(Region(above={"f0": 800}), continuous=True), "it cannot go with data.continuous"),
         (lambda: Correlated("f0", "f0"), "a correlation needs two factors, got f0 twice"),

@@ -113,6 +113,20 @@ def test_files_that_do_not_belong_together_are_an_error(tmp_path: Path) -> None:
         MNIST(tmp_path, split="t10k")
 
 
+def test_labels_of_another_alphabet_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "t10k", 100)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx((1 + np.arange(100) % 26).astype(np.uint8)))
+    with pytest.raises(ValueError, match=r"expected labels 0\.\.9, got 26; other alphabets"):
+        MNIST(tmp_path, split="t10k")
+
+
+def test_names_with_a_dot_are_found(tmp_path: Path) -> None:
+    write(tmp_path, "t10k", 100)
+    for path in list(tmp_path.iterdir()):
+        path.rename(tmp_path / path.name.replace("-idx", ".idx"))
+    assert MNIST(tmp_path, split="t10k", batch_size=10).num_rows == 100
+
+
 def test_without_files_and_network_it_says_where_to_put_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "t10k", 100)
 

@@ -352,3 +352,14 @@ def test_a_gpu_batch_is_rendered_without_waiting(tmp_path: Path) -> None:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert image.isfinite().all()
+
+
+def test_the_first_rows_of_a_huge_split_cost_only_themselves() -> None:
+    factors = {name: {"start": 1, "stop": 3000, "step": 1} for name in ("f0", "decay", "slope")}
+    data = SyntheticData(Additive(factors=factors, duration=0.1), CQT(hop=1024), mode="on_the_fly", batch_size=8)
+    assert len(data.space) == 27 * 10**9
+    first = data.rows("validation", 6)
+    assert first.shape == (6,)
+    assert torch.equal(data.rows("validation", 3), first[:3])
+    small = SyntheticData(Additive(factors=FACTORS, duration=0.1), CQT(hop=1024), mode="on_the_fly", batch_size=8)
+    assert torch.equal(small.rows("test", 10**9), small.rows("test"))

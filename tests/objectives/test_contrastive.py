@@ -123,8 +123,8 @@ class Mixed(FactorData):
         generator = torch.Generator().manual_seed(1)
         self.mixture = torch.randn(2, math.prod(SHAPE), generator=generator)
 
-    def rows(self, split: str) -> torch.Tensor:
-        return torch.randperm(len(self.space), generator=torch.Generator().manual_seed(0))
+    def rows(self, split: Split, count: int | None = None) -> torch.Tensor:
+        return torch.randperm(len(self.space), generator=torch.Generator().manual_seed(0))[:count]
 
     def rows_at(self, split: Split, indices: torch.Tensor) -> torch.Tensor:
         return indices

@@ -1,10 +1,12 @@
 """What the model makes of sounds, to be heard: reconstructions beside their originals, and every latent's traversal."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import soundfile
 import torch
@@ -60,7 +62,7 @@ class Listening(pl.Callback):
             log_audio(trainer, f"sounds/{Path(entry['picture']).stem}", paths, captions)
 
     def _reconstructions(self, vae: Model, data: SyntheticData, device: torch.device) -> list[dict[str, Any]]:
-        rows = data.rows("validation")[: self.count].to(device)
+        rows = data.rows("validation", self.count).to(device)
         sounds, images = data.sounds(rows), data.images(rows)
         decoded = vae(images).float()
         versions = {
@@ -98,9 +100,17 @@ class Listening(pl.Callback):
     def _entry(
         self, name: str, title: str, figure: Any, audio: Mapping[str, Float[Tensor, "time"]], frontend: Frontend
     ) -> dict[str, Any]:
-        """Write one picture and its sounds; answers their line of sounds.json."""
+        """Write one picture and its sounds; answers their line of sounds.json.
+
+        A sound above full scale would be clipped by the file; it is made softer, and ``softened_db`` says by how much.
+        """
         plots.save(figure, self.folder / f"{name}.png")
         files = {label: f"{name}_{label.replace(' ', '_')}.wav" for label in audio}
+        softened = {}
         for label, file in files.items():
-            soundfile.write(self.folder / file, audio[label].cpu().numpy(), frontend.sample_rate, "PCM_16")
-        return {"title": title, "picture": f"{name}.png", "audio": files}
+            samples = audio[label].cpu().numpy()
+            if (peak := float(np.abs(samples).max(initial=0.0))) > 1:
+                samples, softened[label] = samples / peak, round(20 * math.log10(peak), 2)
+            soundfile.write(self.folder / file, samples, frontend.sample_rate, "PCM_16")
+        entry = {"title": title, "picture": f"{name}.png", "audio": files}
+        return {**entry, "softened_db": softened} if softened else entry

@@ -31,7 +31,7 @@ class Reconstructions(pl.Callback):
         if not trainer.is_global_zero or path.exists():
             return
         vae, data = model_and_data(trainer)
-        rows = data.rows("validation")[: self.count].to(trainer.strategy.root_device)
+        rows = data.rows("validation", self.count).to(trainer.strategy.root_device)
         images = data.images(rows)
         titles = [data.space.describe(positions) for positions in data.positions(rows).tolist()]
         figure = image_plots.reconstructions(images.cpu(), vae(images).float().cpu(), titles, data.frontend)

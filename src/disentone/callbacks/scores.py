@@ -108,7 +108,7 @@ class Scores(pl.Callback):
         walked = {}
         if self.traversal:
             walked = walk(vae, data, codes, rows, trainer.strategy.root_device, self.seed)
-        missed = unexplained_variance(vae, data, data.rows("test")[: self.rows], trainer.strategy.root_device)
+        missed = unexplained_variance(vae, data, data.rows("test", self.rows), trainer.strategy.root_device)
         found = {"unexplained_variance": missed, **numbers(scores), **numbers(walked), **self.untrained}
         test_terms = {key.removeprefix("test/"): value for key, value in terms.items()}
         matrices = {key: scores[key].tolist() for key in MATRICES if key in scores}

@@ -73,9 +73,10 @@ class FactorData(pl.LightningDataModule, ABC):
         """What a method is told beside the images: ``none``, or how the pairs came about that it learns from."""
         return "none" if self.views is None else self.views.supervision
 
-    def rows(self, split: Split) -> Rows:
-        """Row numbers of a split, in its seeded order."""
-        return self.rows_at(split, torch.arange(self.sizes[split]))
+    def rows(self, split: Split, count: int | None = None) -> Rows:
+        """Row numbers of a split in its seeded order: the first ``count`` at most, which alone are listed, or all."""
+        size = self.sizes[split] if count is None else min(count, self.sizes[split])
+        return self.rows_at(split, torch.arange(size))
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Training rows in an order that is a function of seed and epoch."""

@@ -2,8 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
@@ -41,7 +42,7 @@ class Region(HeldOut):
         equal: factors that have a value, or for a categorical one a name, there.
 
     Raises:
-        ValueError: without any condition.
+        ValueError: without any condition; when it is used, for a condition that no value of its factor meets.
 
     """
 
@@ -57,6 +58,12 @@ class Region(HeldOut):
 
     def contains(self, space: FactorSpace, positions: Positions) -> Bool[Tensor, "batch"]:
         """Rows that meet every condition."""
+        for name, word, limit, grid in self._limits(space):
+            if not (grid > limit if word == "above" else grid < limit).any():
+                raise ValueError(
+                    f"data.held_out.{word}.{name}={limit:g} holds nothing out: the values of {name} go from "
+                    f"{grid.min():g} to {grid.max():g}"
+                )
         values = space.values(positions)
         inside = torch.ones(len(values), dtype=torch.bool, device=values.device)
         for name, limit in self.above.items():
@@ -66,6 +73,11 @@ class Region(HeldOut):
         for name, value in self.equal.items():
             inside &= values[:, space.index(name)] == _number(space, name, value)
         return inside
+
+    def _limits(self, space: FactorSpace) -> Iterator[tuple[str, str, float, Float64[np.ndarray, "value"]]]:
+        for word, limits in (("above", self.above), ("below", self.below)):
+            for name, limit in limits.items():
+                yield name, word, limit, space.factors[space.index(name)].grid
 
     def kept(self, space: FactorSpace, rows: Rows, seed: int) -> Bool[Tensor, "batch"]:
         """All rows outside."""

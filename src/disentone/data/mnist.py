@@ -152,13 +152,18 @@ def _digits(folder: Path, name: str) -> tuple[UInt8[Tensor, "row 28 28"], UInt8[
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.ndim != 3 or images.shape[1:] != (28, 28):
         raise ValueError(f"{images_path}: expected digits of 28 x 28 pixels, got an array {images.shape}")
-    if labels.shape != images.shape[:1] or len(labels) < 20 or labels.max() > 9:
+    if labels.shape != images.shape[:1] or len(labels) < 20:
         raise ValueError(f"{labels_path}: expected {len(images)} labels 0..9 (20 or more), got an array {labels.shape}")
+    if labels.max() > 9:
+        raise ValueError(f"{labels_path}: expected labels 0..9, got {labels.max()}; other alphabets are not supported")
     return torch.from_numpy(images), torch.from_numpy(labels)
 
 
 def _find(folder: Path, name: str) -> Path | None:
-    places = (place / file for place in (folder, folder / "MNIST" / "raw") for file in (name, f"{name}.gz"))
+    # Some archives spell train-images.idx3-ubyte.
+    spellings = (name, name.replace("-idx", ".idx"))
+    files = [f"{spelling}{ending}" for spelling in spellings for ending in ("", ".gz")]
+    places = (place / file for place in (folder, folder / "MNIST" / "raw") for file in files)
     return next((path for path in places if path.is_file()), None)
 
 

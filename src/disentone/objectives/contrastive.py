@@ -155,7 +155,7 @@ class Contrastive(Objective):
             ValueError: for codes that are not finite.
 
         """
-        codes, _ = _embedded(model, data, data.rows("train")[: self.rows], device)
+        codes, _ = _embedded(model, data, data.rows("train", self.rows), device)
         if not codes.isfinite().all():
             raise ValueError(
                 f"the codes are not finite at step {step}, so the training diverged; a smaller optimizer.lr may help"
@@ -177,7 +177,7 @@ class Contrastive(Objective):
         """The principal components of the codes that the loss on new pairs cannot do without, one a row."""
         _, vectors = np.linalg.eigh(np.atleast_2d(np.cov(centred.T)))
         basis = vectors[:, ::-1].T.copy()
-        rows = data.rows("train")[: self.pairs]
+        rows = data.rows("train", self.pairs)
         # Numbers that no batch has: these partners were never trained on.
         draws = -1 - torch.arange(len(rows))
         assert data.views is not None
