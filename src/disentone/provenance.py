@@ -1,5 +1,6 @@
 """What a run was made with: versions, commit, hardware, times."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -27,7 +28,7 @@ PACKAGES = (
 
 
 def provenance() -> dict[str, Any]:
-    """Package versions, the git commit of the code and whether it was changed since, hardware, and the time."""
+    """Package versions, the git commit of the code and what was changed since, hardware, and the time."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": sys.argv,
@@ -44,11 +45,31 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def _git(folder: Path) -> dict[str, Any]:
-    """Commit and dirtiness of the checkout that the package lies in; None for an installed package."""
-    commit = _run_git(folder, "rev-parse", "HEAD")
-    status = _run_git(folder, "status", "--porcelain") if commit else None
-    return {"git_commit": commit, "git_dirty": None if status is None else bool(status)}
+def _git(package: Path) -> dict[str, Any]:
+    """The commit of the package's own checkout, whether its code was changed since, and a digest of the changed files.
+
+    All None for an installed package, also where that lies inside a repository of somebody else. What lies outside of
+    ``src`` and ``conf`` changes no number and does not count.
+
+    Args:
+        package: the folder of the package's ``__init__.py``.
+
+    """
+    top = _run_git(package, "rev-parse", "--show-toplevel")
+    if top is None or Path(top) / "src" / package.name != package.resolve():
+        return {"git_commit": None, "git_dirty": None, "git_changes": None}
+    # -z, so that no name is quoted; of a renamed file both names stand there, each by itself.
+    listed = _run_git(Path(top), "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "src", "conf")
+    changed = sorted(entry[3:] for entry in (listed or "").split("\0") if entry)
+    digest = hashlib.sha256()
+    for name in changed:
+        path = Path(top) / name
+        digest.update(name.encode() + b"\0" + (path.read_bytes() if path.is_file() else b"gone") + b"\0")
+    return {
+        "git_commit": _run_git(package, "rev-parse", "HEAD"),
+        "git_dirty": bool(changed),
+        "git_changes": digest.hexdigest()[:16] if changed else None,
+    }
 
 
 def _run_git(folder: Path, *arguments: str) -> str | None:
@@ -56,4 +77,4 @@ def _run_git(folder: Path, *arguments: str) -> str | None:
         result = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return result.stdout.strip() if result.returncode == 0 else None
+    return result.stdout.rstrip("\n") if result.returncode == 0 else None

@@ -65,7 +65,8 @@ def test_a_sound_above_full_scale_is_made_softer_and_says_so(tmp_path: Path) -> 
     entry = listening._entry("sound", "a sound", Figure(), {"loud": loud, "soft": soft}, CQT(hop=1024))
     assert entry["softened_db"] == {"loud": pytest.approx(20 * np.log10(loud.abs().max().item()), abs=0.01)}
     written = {label: soundfile.read(listening.folder / file)[0] for label, file in entry["audio"].items()}
-    assert (np.abs(written["loud"]) > 0.9999).sum() <= 4
+    # A clipped sine would stay there for a third of its samples.
+    assert (np.abs(written["loud"]) > 0.9999).sum() < 20
     np.testing.assert_allclose(written["loud"] * loud.abs().max().item(), loud, atol=1e-4)
     np.testing.assert_allclose(written["soft"], soft, atol=1e-4)
 

@@ -177,7 +177,7 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
         ("experiments", [str(run.config.get("name", "unnamed")) for run in runs]),
         ("families of sounds", [json.dumps(run.config.get("synth"), default=str) for run in runs]),
         ("metric presets", [_preset(run) for run in runs]),
-        ("commits", [str(run.facts.get("git_commit")) for run in runs]),
+        ("states of the code", [f"{run.facts.get('git_commit')} {run.facts.get('git_changes')}" for run in runs]),
     ):
         different = sorted(set(values))
         if len(different) > 1:
