@@ -192,11 +192,11 @@ def _preset(run: Run) -> str:
 
 def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
     """What was run, with what, on what, for how long."""
-    first = runs[0].facts
+    first, seeds = runs[0].facts, results["seed"].nunique()
     hardware = first.get("hardware", {})
     seconds = [float(run.facts["seconds"]) for run in runs if "seconds" in run.facts]
     lines = {
-        "runs": f"{len(runs)} finished, {results['seed'].nunique()} seeds",
+        "runs": f"{len(runs)} finished, {seeds} seed{'s' if seeds > 1 else ''}",
         "beta": ", ".join(f"{beta:g}" for beta in sorted(results["beta"].dropna().unique())),
         "experiment": listed(sorted({str(run.config.get("name")) for run in runs})),
         "steps": ", ".join(sorted({f"{run.numbers['step']:g}" for run in runs if "step" in run.numbers})),
