@@ -201,7 +201,7 @@ def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
         "experiment": listed(sorted({str(run.config.get("name")) for run in runs})),
         "steps": ", ".join(sorted({f"{run.numbers['step']:g}" for run in runs if "step" in run.numbers})),
         "metrics": ", ".join(sorted({_preset(run) for run in runs})),
-        "supervision": "; ".join(sorted({f"{run.method}: {run.supervision}" for run in runs if run.supervision})),
+        "supervision": "; ".join(sorted({f"{run.method}: {run.supervision}" for run in runs})),
         "time": f"{np.median(seconds):.0f} s a run (median), {sum(seconds) / 60:.1f} min together" if seconds else "",
         "hardware": ", ".join(str(hardware[key]) for key in HARDWARE if hardware.get(key)),
         "threads": str(hardware.get("threads", "")),

@@ -134,9 +134,9 @@ def print_run(folder: Path) -> None:
     for key, name in SHOWN.items():
         if key in run.numbers:
             beside = [
-                f"{label} {run.numbers[f'{prefix}/{key}']:.3f}"
-                for label, prefix in (("chance", "chance"), ("untrained", "untrained"))
-                if f"{prefix}/{key}" in run.numbers
+                f"{level} {run.numbers[f'{level}/{key}']:.3f}"
+                for level in ("chance", "untrained")
+                if f"{level}/{key}" in run.numbers
             ]
             console.print(f"  {name:<6} {run.numbers[key]:.3f}   {'   '.join(beside)}", highlight=False)
     print(f"the run is {folder}")
