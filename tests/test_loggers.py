@@ -2,6 +2,10 @@
 
 import os
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -34,23 +38,69 @@ def test_online_without_a_key_is_refused_instead_of_asking(no_credentials: Path,
         loggers.wandb(no_credentials / "run", project="p")
 
 
-def test_a_key_without_a_server_is_offline_unless_online_was_asked_for(no_credentials, monkeypatch, capsys) -> None:
+class Answer(BaseHTTPRequestHandler):
+    """What a server says to W&B's client: a status and a body."""
+
+    status, body = 200, b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(self.status)
+        self.send_header("content-length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the screen."""
+
+
+VIEWER = (
+    b'{"data": {"viewer": {"id": "a", "entity": "me", "username": "me", "name": "me", "email": "e", "admin": false, '
+    b'"flags": "{}", "deletedAt": null, "teams": {"edges": []}, "apiKeys": null}}}'
+)
+SERVERS = [
+    ("gone", None),
+    ("silent", None),
+    ("refuses", (401, b"")),
+    ("portal", (200, b"<html>")),
+    ("knows", (200, VIEWER)),
+]
+
+
+@contextmanager
+def server(kind: str, answer: tuple[int, bytes] | None) -> Iterator[str]:
+    if answer is None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            if kind == "gone":
+                listening.close()
+            yield address
+        return
+    handler = type("Handler", (Answer,), dict(zip(("status", "body"), answer, strict=True)))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_address[1]}"
+        serving.shutdown()
+
+
+@pytest.mark.parametrize(("kind", "answer"), SERVERS, ids=[kind for kind, _ in SERVERS])
+def test_a_server_that_does_not_know_the_key_is_decided_once(
+    kind: str, answer, no_credentials: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    loggers._no_answer.cache_clear()
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    loggers.wandb(no_credentials / "run", project="p")
-    assert os.environ["WANDB_MODE"] == "offline"
-    assert "cannot be reached" in capsys.readouterr().out
+    with server(kind, answer) as address:
+        monkeypatch.setenv("WANDB_BASE_URL", address)
+        for name in ("one", "two"):
+            loggers.wandb(no_credentials / name, project="p")
+    assert os.environ.get("WANDB_MODE") == (None if kind == "knows" else "offline")
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if line.startswith(f"Weights & Biases: {address} cannot be used")]) == (
+        kind != "knows"
+    )
     monkeypatch.setenv("WANDB_MODE", "online")
-    loggers.wandb(no_credentials / "run", project="p")
+    loggers.wandb(no_credentials / "asked", project="p")
     assert os.environ["WANDB_MODE"] == "online"
-
-
-def test_a_key_and_a_server_are_online(no_credentials: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
-        loggers.wandb(no_credentials / "run", project="p")
-    assert "WANDB_MODE" not in os.environ
 
 
 @pytest.mark.parametrize("mode", ["offline", "disabled"])

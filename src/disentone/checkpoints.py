@@ -1,15 +1,21 @@
-"""Checkpoints that survive: written whole or not at all, the one before kept, no code run from a file."""
+"""Checkpoints that survive: written whole or not at all, the one before kept, checked when read, no code run."""
 
+import io
 import os
 import pickle
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-StrPath = str | os.PathLike[str]
+from disentone.files import written_whole
+
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+OF_A_REQUEUE = "hpc_ckpt_*.ckpt"
+"""What Lightning writes into the run folder when SLURM is about to end a job and to start it again."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -19,20 +25,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
         """Write a checkpoint. At every moment the path holds a whole one, the old or the new."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(target.name + ".tmp")
-        with temporary.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.name == LAST and target.exists():
-            # A second name for the old file, so that there is no moment without one.
-            link = target.with_name(PREVIOUS + ".tmp")
-            link.unlink(missing_ok=True)
-            os.link(target, link)
-            os.replace(link, target.with_name(PREVIOUS))
-        os.replace(temporary, target)
+        target, buffer = Path(path), io.BytesIO()
+        # Plain writes: of a full disk torch would say "unexpected pos".
+        torch.save(checkpoint, buffer)
+        with written_whole(target) as temporary:
+            with temporary.open("wb") as file:
+                file.write(buffer.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            if target.name == LAST and target.exists():
+                with written_whole(target.with_name(PREVIOUS)) as second:
+                    _copy_name(target, second)
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: Any = None
@@ -45,33 +48,44 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """The contents of a checkpoint.
 
     Raises:
-        ValueError: for a file that is damaged, or holds anything but tensors and plain values.
+        ValueError: for a file that is damaged, or holds anything but tensors and plain values, or weights that are
+            not finite.
 
     """
     try:
+        # The file is a ZIP archive with a checksum of every part, which torch.load does not look at.
+        with zipfile.ZipFile(path) as archive:
+            if part := archive.testzip():
+                raise ValueError(f"{path} is damaged: the checksum of {part} is another one")
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} holds more than tensors and plain values; it is not loaded, since it could run code"
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+    except (RuntimeError, EOFError, OSError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(f"{path} is damaged: {(str(error) or type(error).__name__).splitlines()[0]}") from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise ValueError(f"{path} is no checkpoint of a training run")
+    for name, tensor in checkpoint["state_dict"].items():
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"{path} is of no use: {name} is not finite, the training had diverged")
     return checkpoint
 
 
 def newest(folder: Path) -> Path | None:
-    """The newest checkpoint of a folder that can be read, or None where none was written yet.
+    """The newest checkpoint of a run folder that can be read, or None where none was written yet.
 
     Raises:
         ValueError: if there are checkpoints and none can be read.
 
     """
-    reasons = []
-    for path in (folder / LAST, folder / PREVIOUS):
-        if not path.exists():
-            continue
+    last = folder / "checkpoints" / LAST
+    requeued = sorted(folder.glob(OF_A_REQUEUE), key=_written, reverse=True)
+    before = _written(last) if last.exists() else 0.0
+    candidates = [path for path in requeued if _written(path) > before]
+    candidates += [path for path in (last, last.with_name(PREVIOUS)) if path.exists()]
+    reasons = list[str]()
+    for path in candidates:
         try:
             read(path)
         except ValueError as error:
@@ -83,3 +97,22 @@ def newest(folder: Path) -> Path | None:
     if reasons:
         raise ValueError("; ".join(reasons))
     return None
+
+
+def forget_requeued(folder: Path) -> None:
+    """Remove what a run that has trained to its end was once resumed from."""
+    for path in folder.glob(OF_A_REQUEUE):
+        path.unlink(missing_ok=True)
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _copy_name(path: Path, second: Path) -> None:
+    """A second name for a file, so that there is no moment without one; a copy where there are no such names."""
+    second.unlink(missing_ok=True)
+    try:
+        os.link(path, second)
+    except OSError:
+        shutil.copyfile(path, second)

@@ -31,6 +31,7 @@ INCIDENTAL = (
     "data.num_workers",
     "trainer.accelerator",
     "trainer.devices",
+    "trainer.max_time",
     "trainer.num_nodes",
     "trainer.strategy",
     "trainer.use_distributed_sampler",
@@ -65,7 +66,7 @@ def defaults() -> dict[str, Any]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return plain(compose("train"))
+            return resolved(compose("train"))
     finally:
         GlobalHydra.instance().hydra = hydra
 
@@ -190,19 +191,32 @@ def to_yaml(config: DictConfig) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(kept))
 
 
-def is_same_run(config: DictConfig, run_dir: Path) -> bool:
-    """Whether the folder holds this run already; False where it holds none.
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """What a config says, every interpolation replaced by its value, with ``.`` for its run folder."""
+    kept = {**plain(config), "run_dir": "."}
+    kept.pop("hydra", None)
+    return plain(OmegaConf.create(kept), resolve=True)
 
-    Raises:
-        ValueError: if it holds a run of another config.
 
+def settings(config: DictConfig) -> dict[str, Any]:
+    """What decides the numbers of a run, flat, every interpolation replaced by its value.
+
+    Folders, loggers and devices are left out, and so is what only repeats another entry, such as ``data.seed``.
     """
-    written = run_dir / "config.yaml"
-    if not written.exists():
-        return False
-    before, now = (dict(flat(plain(c))) for c in (OmegaConf.load(written), config))
-    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    if differing := [name for name in names if not name.startswith(INCIDENTAL)]:
-        what = ", ".join(f"{name} was {before.get(name)}, is {now.get(name)}" for name in differing[:3])
-        raise ValueError(f"{run_dir} holds a run of another config ({what}); name this one with sweep=<name>")
-    return True
+    repeated = [name for name, value in flat(plain(config)) if re.fullmatch(r"\$\{[\w.]+\}", str(value))]
+    return {
+        name: value
+        for name, value in _deciding(resolved(config)).items()
+        if not any(name == other or name.startswith(f"{other}.") for other in repeated)
+    }
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """In which of the settings that decide the numbers two resolved configs differ, in words."""
+    old, new = _deciding(before), _deciding(now)
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return [f"{name} was {old.get(name)}, is {new.get(name)}" for name in names]
+
+
+def _deciding(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flat(config) if not name.startswith(INCIDENTAL)}

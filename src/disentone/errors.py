@@ -5,7 +5,9 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException, InstantiationException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
@@ -16,20 +18,48 @@ from disentone.config import config_dir, defaults, flat, nearest
 FULL = "HYDRA_FULL_ERROR"
 OF_THE_USER = (ValueError, OSError, HydraException, OmegaConfBaseException, MisconfigurationException, WandbError)
 
+_hides_traces = False
+
 
 @contextmanager
 def readable(arguments: Sequence[str]) -> Iterator[None]:
     """Turn a user's mistake into a message on standard error and exit status 1; let faults of ours through."""
+    global _hides_traces
     if os.environ.get(FULL) == "1":
         yield
         return
+    _hides_traces = True
     os.environ[FULL] = "1"  # Hydra then raises what it would have printed with its own trace
     try:
-        yield
+        with _without_overrides_of_failed_jobs():
+            yield
     except OF_THE_USER as error:
         sys.exit(f"disentone: {message(error)}")
     finally:
+        _hides_traces = False
         del os.environ[FULL]
+
+
+def environment() -> dict[str, str]:
+    """The environment as the user gave it, for a process of the same command."""
+    return {key: value for key, value in os.environ.items() if key != FULL or not _hides_traces}
+
+
+@contextmanager
+def _without_overrides_of_failed_jobs() -> Iterator[None]:
+    """Hydra writes a failed job's overrides, some of which nobody typed, to standard error before the job's error."""
+
+    def value(job: JobReturn) -> Any:
+        if job.status is JobStatus.FAILED:
+            raise job._return_value
+        return job._return_value
+
+    hydras = vars(JobReturn)["return_value"]
+    setattr(JobReturn, "return_value", property(value, hydras.fset))  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(JobReturn, "return_value", hydras)  # noqa: B010
 
 
 def message(error: BaseException) -> str:

@@ -3,11 +3,10 @@
 import os
 import re
 import secrets
-import socket
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import pytorch_lightning as pl
 import wandb as wb
@@ -16,6 +15,8 @@ from wandb.errors import AuthenticationError
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
 from disentone.files import write_atomically
+
+SECONDS_TO_ANSWER = 5
 
 
 def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model: bool = False) -> WandbLogger:
@@ -35,7 +36,7 @@ def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model
 
     """
     folder = Path(run_dir)
-    _choose_mode()
+    choose_mode()
     logger = WandbLogger(
         id=_run_id(folder / "wandb_id"),
         name=folder.name,
@@ -59,8 +60,15 @@ def _run_id(path: Path) -> str:
     return path.read_text()
 
 
-def _choose_mode() -> None:
-    """Offline without credentials or, unless online was asked for, without a server."""
+def choose_mode() -> None:
+    """Offline without credentials or, unless online was asked for, without a server that knows them.
+
+    Decided once, for all runs of this process and those that it starts.
+
+    Raises:
+        ValueError: if WANDB_MODE asks for online and there is no key.
+
+    """
     mode = os.environ.get("WANDB_MODE")
     if mode in ("offline", "dryrun", "disabled"):
         return
@@ -68,8 +76,8 @@ def _choose_mode() -> None:
         if mode:
             raise ValueError(f"WANDB_MODE={mode} needs a key; `wandb login` stores one, WANDB_MODE=offline needs none")
         os.environ["WANDB_MODE"] = "offline"
-    elif mode is None and not _is_reachable(_settings().base_url):
-        print("Weights & Biases cannot be reached; the run is kept in its folder, `wandb sync` sends it later")
+    elif mode is None and (reason := _no_answer(_settings().base_url)):
+        print(f"Weights & Biases: {reason}; runs are kept in their folders, `wandb sync` sends them later")
         os.environ["WANDB_MODE"] = "offline"
 
 
@@ -92,14 +100,14 @@ def _settings() -> wb.Settings:
     return settings
 
 
-def _is_reachable(url: str) -> bool:
-    address = urlparse(url)
-    port = address.port or (443 if address.scheme == "https" else 80)
+@cache
+def _no_answer(url: str) -> str:
+    """Why the server does not take the credentials, asked by W&B's own client; empty where it does."""
     try:
-        with socket.create_connection((address.hostname, port), timeout=5):
-            return True
-    except OSError:
-        return False
+        wb.Api(timeout=SECONDS_TO_ANSWER)
+    except Exception as error:  # of many kinds: no such host, silence, a refusal, the page of a hotel
+        return f"{url} cannot be used ({' '.join(str(error).split())[:200]})"
+    return ""
 
 
 def log_image(trainer: pl.Trainer, key: str, path: Path) -> None:
@@ -150,7 +158,7 @@ def log_beside(
         files: kept as one artifact.
 
     """
-    _choose_mode()
+    choose_mode()
     # Said, since wandb reads the environment once a process.
     mode: Any = os.environ.get("WANDB_MODE")
     place = folder.resolve()
@@ -159,13 +167,13 @@ def log_beside(
         id=_run_id(folder / f"wandb_id_{job_type}"), name=name, group=group, project=project, job_type=job_type,
         dir=str(folder), resume="allow", mode=mode, settings=_quiet(),
     )  # fmt: skip
-    run.log(dict(content))
-    if files:
-        artifact = wb.Artifact(f"{job_type}-{re.sub(r'[^-_.a-zA-Z0-9]', '_', group)[:100]}", job_type)
-        for path in files:
-            artifact.add_file(str(path))
-        run.log_artifact(artifact)
-    run.finish()
+    with run:
+        run.log(dict(content))
+        if files:
+            artifact = wb.Artifact(f"{job_type}-{re.sub(r'[^-_.a-zA-Z0-9]', '_', group)[:100]}", job_type)
+            for path in files:
+                artifact.add_file(str(path))
+            run.log_artifact(artifact)
 
 
 def _quiet() -> wb.Settings:

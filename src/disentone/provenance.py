@@ -3,15 +3,19 @@
 import hashlib
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+COMMAND = "DISENTONE_COMMAND"
+"""The environment variable that tells the processes of a command how it was typed."""
 PACKAGES = (
     "disentone",
     "torch",
@@ -31,7 +35,7 @@ def provenance() -> dict[str, Any]:
     """Package versions, the git commit of the code and what was changed since, hardware, and the time."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": sys.argv,
+        "command": os.environ.get(COMMAND) or shlex.join(sys.argv),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         **_git(Path(__file__).parent),
@@ -43,6 +47,16 @@ def provenance() -> dict[str, Any]:
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
     }
+
+
+def code(facts: Mapping[str, Any]) -> str:
+    """Which code a session ran, in words: a commit with the digest of its changes, or a version."""
+    commit = facts.get("git_commit")
+    if not commit:
+        packages = facts.get("packages")
+        return f"version {packages.get('disentone')}" if isinstance(packages, dict) else "an unknown version"
+    changes = facts.get("git_changes")
+    return f"commit {commit}" + (f" with changes {changes}" if changes else "")
 
 
 def _git(package: Path) -> dict[str, Any]:

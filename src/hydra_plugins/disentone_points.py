@@ -1,5 +1,6 @@
 """``hydra/sweeper=points``, the default: sweeps over products, as Hydra's own, and over a list of points beside."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -7,6 +8,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+
+EXACT = 2.0**53
+"""Below it every whole number is a float."""
 
 
 class PointsSweeper(BasicSweeper):
@@ -44,7 +48,20 @@ class PointsSweeper(BasicSweeper):
         chosen = {re.split(r"[./]", override.key_or_group)[0] for override in overrides}
         if self.points and not chosen & {"method", "objective"}:
             jobs = [[*job, *point] for point in map(_checked, self.points) for job in jobs]
-        return [list(chunk) for chunk in BasicSweeper.split_overrides_to_chunks(jobs, max_batch_size)]
+        # One number has many spellings, and the run that it makes has one name.
+        different = list(dict.fromkeys(tuple(map(_spelt, job)) for job in jobs))
+        chunks = BasicSweeper.split_overrides_to_chunks([list(job) for job in different], max_batch_size)
+        return [list(chunk) for chunk in chunks]
+
+
+def _spelt(override: str) -> str:
+    """An override with its number in one spelling: 4, 4.0 and 4e0 are the same point."""
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    value = parsed.value()
+    if not isinstance(value, float) or not math.isfinite(value):
+        return override
+    number = int(value) if value.is_integer() and abs(value) < EXACT else value
+    return f"{override.partition('=')[0]}={number!r}"
 
 
 def _checked(point: Sequence[str]) -> list[str]:

@@ -109,7 +109,7 @@ def test_a_run_on_two_processes_is_one_folder_one_wandb_run_and_one_line(two) ->
 def test_a_run_of_one_process_is_resumed_by_two(one: Path, tmp_path: Path) -> None:
     begun = tmp_path / "run"
     shutil.copytree(one, begun)
-    for name in ("scores.json", "checkpoints/best.ckpt"):
+    for name in ("run.json", "checkpoints/best.ckpt"):
         (begun / name).unlink()
     shutil.move(begun / "checkpoints" / "previous.ckpt", begun / "checkpoints" / "last.ckpt")
     assert torch.load(begun / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 7

@@ -49,6 +49,22 @@ def test_points_multiply_the_command_line_and_give_way_to_its_method(
     assert jobs(words) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["objective.beta=4,4.0,4e0"], [["objective.beta=4"]]),
+        (["optimizer.lr=1e-3,0.001,1e-4"], [["optimizer.lr=0.001"], ["optimizer.lr=0.0001"]]),
+        (["name='4.0','4'"], [["name='4.0'"], ["name='4'"]]),
+        (["seed=0,1,0"], [["seed=0"], ["seed=1"]]),
+        (["model.encoder.channels=[4.0],[4]"], [["model.encoder.channels=[4.0]"], ["model.encoder.channels=[4]"]]),
+        (["objective.beta=nan,inf"], [["objective.beta=nan"], ["objective.beta=inf"]]),
+        (["+a=True,1"], [["+a=True"], ["+a=1"]]),
+    ],
+)
+def test_one_point_has_one_spelling(words: list[str], expected: list[list[str]]) -> None:
+    assert jobs(words, None) == [expected]
+
+
 def test_jobs_come_in_chunks_and_without_points_as_hydra_makes_them() -> None:
     assert jobs(["seed=0,1"], None) == [[["seed=0"], ["seed=1"]]]
     assert [len(chunk) for chunk in jobs(["seed=0,1"], size=4)] == [4, 2]

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from conftest import TOY
+from disentone.run.folder import RunFolder, State
 
 # Three epochs of ten batches, checkpoints and validations out of step with one another and with the epochs.
 RUN = [
@@ -54,20 +55,20 @@ def kill_and_resume(folder: Path, after_start: float, logger: str) -> None:
     """Start, wait for the run folder, kill after so many seconds more, and resume to the end."""
     process = start(folder, *RUN, "hydra.run.dir=run", f"logger={logger}")
     deadline = time.monotonic() + 120
-    while not (folder / "run" / "config.yaml").exists() and time.monotonic() < deadline:
+    while not (folder / "run" / "begun.json").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(after_start)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    if not (folder / "run" / "scores.json").exists():
+    if not (folder / "run" / "run.json").exists():
         assert start(folder, "resume=run").wait() == 0
 
 
 def check(folder: Path, expected: dict[str, torch.Tensor]) -> None:
     resumed = weights(folder / "run")
     assert all(torch.equal(resumed[name], tensor) for name, tensor in expected.items())
-    assert (folder / "run" / "scores.json").exists()
-    assert not list((folder / "run").rglob("*.tmp"))
+    assert RunFolder(folder / "run").state is State.FINISHED
+    assert not list((folder / "run").rglob("*.partial"))
 
 
 def test_a_killed_run_resumes_to_the_last_bit_as_the_same_wandb_run(uninterrupted, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from conftest import TOY
 from disentone.cli.evaluate import main as evaluate
 from disentone.cli.train import train
 from disentone.errors import message
+from disentone.run.folder import RefusedError
 
 SWEEP = ["-m", "experiment=quickstart", "sweep=toy", *TOY, "metrics.metrics=[mig]"]
 
@@ -79,7 +80,7 @@ def test_a_killed_sweep_goes_on_and_ends_as_an_uninterrupted_one(
     assert run(tmp_path / "whole", *arguments).returncode == 0
     killed_in(tmp_path / "killed", arguments, killed)
     toy = tmp_path / "killed" / "outputs" / "toy"
-    before = {path.parent: path.stat().st_mtime_ns for path in toy.glob("*/scores.json")}
+    before = {path.parent: path.stat().st_mtime_ns for path in toy.glob("*/run.json")}
     assert len(before) == (1 if len(points) == 1 else 2)
     checkpoints = {folder: (folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns for folder in before}
     again = run(tmp_path / "killed", *arguments)
@@ -100,11 +101,10 @@ def test_what_failed_is_retried_and_its_old_error_kept(compose_config, tmp_path:
     assert (tmp_path / "run" / "error_2.txt").read_text() == "OSError: no space left\n"
 
 
-def test_a_run_that_another_process_trains_is_left_to_it(compose_config, tmp_path: Path, capsys) -> None:
+def test_a_run_that_another_process_trains_is_left_to_it(compose_config, tmp_path: Path) -> None:
     cfg = compose_config(["experiment=quickstart", *TOY, "logger=csv"])
-    with FileLock(tmp_path / "run" / ".lock"):
+    with FileLock(tmp_path / "run" / ".lock"), pytest.raises(RefusedError, match="is being trained by another process"):
         train(cfg)
-    assert "is being trained by another process" in capsys.readouterr().out
     assert not (tmp_path / "run" / "config.yaml").exists()
     assert not (tmp_path / "run" / "checkpoints").exists()
 

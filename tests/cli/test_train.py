@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.reference import metrics as reference
 
 from conftest import TOY
 from disentone.cli.train import train
+from disentone.run.folder import RunFolder, State
 
 COMMAND = [sys.executable, "-m", "disentone.cli.train"]
 
@@ -231,15 +233,82 @@ def test_an_objective_without_beta_needs_one_class_and_one_file(tmp_path: Path) 
     assert pd.read_csv(tmp_path / "outputs" / "ae" / "results.csv")["seed"].tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
-def test_lower_precision_is_mixed_or_refused(precision: str, compose_config, tmp_path: Path) -> None:
-    cfg = compose_config(["experiment=quickstart", *TOY, "logger=csv", f"trainer.precision={precision}"])
-    if precision == "bf16-true":
-        with pytest.raises(ValueError, match=r"trainer\.precision must be 32-true, 16-mixed or bf16-mixed"):
-            train(cfg)
-    else:
+@pytest.mark.parametrize(
+    ("precision", "message"),
+    [
+        ("bf16-mixed", "gives wrong numbers on some processors; take 32-true, or a GPU"),
+        ("bf16-true", r"trainer\.precision must be 32-true, 16-mixed or bf16-mixed"),
+    ],
+)
+def test_lower_precision_is_mixed_on_a_gpu_or_refused(precision: str, message: str, compose_config) -> None:
+    with pytest.raises(ValueError, match=message):
+        train(compose_config(["experiment=quickstart", *TOY, "logger=csv", f"trainer.precision={precision}"]))
+
+
+ENDS = [
+    (["+trainer.max_time=00:00:00:00"], r"stopped at \d of 4 steps because of trainer.max_time=00:00:00:00"),
+    (["+trainer.fast_dev_run=true"], "stopped at 1 of 4 steps because of trainer.fast_dev_run=True"),
+    (["trainer.limit_train_batches=0"], "stopped at 0 of 4 steps because of trainer.limit_train_batches=0"),
+    (["+callbacks.stop={_target_: stopping.Stop}"], "stopped at 1 of 4 steps;"),
+    (["trainer.max_steps=-1", "trainer.max_epochs=1"], None),
+    (
+        ["+callbacks.stop={_target_: stopping.Enough, monitor: validation/fit, stopping_threshold: -1e9, mode: max}"],
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), ENDS, ids=[overrides[-1] for overrides, _ in ENDS])
+def test_finished_is_what_trained_as_long_as_its_config_asks(
+    overrides: list[str], message: str | None, compose_config, tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "stopping.py").write_text(
+        "from pytorch_lightning.callbacks import Callback, EarlyStopping\n"
+        "class Stop(Callback):\n"
+        "    def on_train_batch_end(self, trainer, *_):\n"
+        "        trainer.should_stop = True\n"
+        "class Enough(EarlyStopping):\n"
+        "    def __init__(self, monitor: str, stopping_threshold: float, mode: str) -> None:\n"
+        "        super().__init__(monitor, stopping_threshold=stopping_threshold, mode=mode)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    base = ["experiment=quickstart", *TOY, "logger=csv", "metrics.metrics=[mig]", "trainer.max_steps=4"]
+    cfg = compose_config([*base, *overrides])
+    if message is None:
         train(cfg)
-        assert (tmp_path / "run" / "scores.json").exists()
+        assert RunFolder(tmp_path / "run").state is State.FINISHED
+    else:
+        with pytest.raises(ValueError, match=message):
+            train(cfg)
+        assert RunFolder(tmp_path / "run").state is State.BEGUN
+        assert not (tmp_path / "run" / "scores.json").exists()
+
+
+def test_a_run_that_time_stopped_goes_on_with_more_time(compose_config, tmp_path: Path) -> None:
+    base = ["experiment=quickstart", *TOY, "logger=csv", "metrics.metrics=[mig]", "trainer.max_steps=4"]
+    with pytest.raises(ValueError, match=r"because of trainer\.max_time"):
+        train(compose_config([*base, "+trainer.max_time=00:00:00:00"]))
+    train(compose_config([*base, "+trainer.max_time=01:00:00:00"]))
+    assert json.loads((tmp_path / "run" / "scores.json").read_text())["step"] == 4
+
+
+def test_an_older_checkpoint_of_slurms_requeue_is_not_what_is_scored(
+    compose_config, tmp_path: Path, monkeypatch
+) -> None:
+    base = ["experiment=quickstart", *TOY, "logger=csv", "trainer.max_steps=4", "callbacks.last.every_n_train_steps=2"]
+    train(compose_config(base))
+    run_folder = tmp_path / "run"
+    before = (run_folder / "scores.json").read_bytes()
+    requeued = run_folder / "hpc_ckpt_1.ckpt"
+    shutil.copy(run_folder / "checkpoints" / "previous.ckpt", requeued)
+    os.utime(requeued, (0, 0))
+    (run_folder / "run.json").unlink()
+    for name, value in (("NTASKS", "1"), ("JOB_ID", "1"), ("PROCID", "0"), ("LOCALID", "0"), ("NODEID", "0")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("SLURM_JOB_NAME", "x")
+    train(compose_config(base))
+    assert (run_folder / "scores.json").read_bytes() == before
+    assert not requeued.exists()
 
 
 def test_pictures_are_drawn_in_the_end_even_without_a_validation(compose_config, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_every_member_is_one_finished_wandb_run(sweep) -> None:
 def test_again_it_skips_resumes_and_retries(sweep) -> None:
     toy, _ = sweep
     before = (toy / "results.csv").read_text()
-    (toy / "objective.beta=2,seed=1" / "scores.json").unlink()
+    (toy / "objective.beta=2,seed=1" / "run.json").unlink()
     result = run(toy.parents[1], *SWEEP, "logger=csv")
     assert result.stdout.count("is finished; nothing to do") == 1
     assert (toy / "results.csv").read_text() == before

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def copies(finished_run: Path, tmp_path: Path) -> Callable[..., Path]:
                 else:
                     folder.mkdir(parents=True)
                     shutil.copy(finished_run / "run.json", folder)
-                change(finished_run / "config.yaml", folder / "config.yaml", beta, seed)
+                change(finished_run / "begun.json", folder / "begun.json", beta, seed)
                 scores = json.loads((finished_run / "scores.json").read_text())
                 for key in ("mig", "mig/f0", "dci_disentanglement", "sap"):
                     scores[key] = 0.1 * np.log2(1 + beta) + 0.01 * draws.random()
@@ -36,6 +35,7 @@ def copies(finished_run: Path, tmp_path: Path) -> Callable[..., Path]:
 
 
 def change(source: Path, target: Path, beta: float, seed: int) -> None:
-    config = yaml.safe_load(source.read_text())
-    config["objective"]["beta"], config["seed"] = beta, seed
-    target.write_text(yaml.safe_dump(config))
+    content = json.loads(source.read_text())
+    content["config"]["objective"]["beta"], content["config"]["seed"] = beta, seed
+    content["settings"] |= {"objective.beta": beta, "seed": seed}
+    target.write_text(json.dumps(content))

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from disentone.report import report
 from disentone.report.answer import findings, headline
@@ -85,17 +84,17 @@ def test_what_is_not_finished_is_listed_and_left_out(copies: Copies) -> None:
     sweep = copies([1, 2, 4, 8, 16], [0])
     places = {beta: sweep / f"objective.beta={beta},seed=0" for beta in (1, 2, 4, 8, 16)}
     (places[2] / "scores.json").write_text('{"mig": 0.1')
-    (places[4] / "scores.json").unlink()
+    (places[4] / "run.json").unlink()
     (places[4] / "error.txt").write_text("Traceback ...\nOSError: no space\nno space left <on> the device\n")
-    (places[8] / "scores.json").unlink()
-    (places[16] / "config.yaml").write_text("objective: {beta: ")
+    (places[8] / "run.json").unlink()
+    (places[16] / "begun.json").write_text('{"config": {"objective": ')
     (sweep / "objective.beta=32,seed=0" / ".hydra").mkdir(parents=True)
     page = Page(report(sweep).read_text())
     assert "5 of 6 runs are left out" in page.text
     assert "scores.json is damaged" in page.text
     assert "failed: no space left <on> the device" in page.text
     assert "unfinished at step 2" in page.text
-    assert "config.yaml is damaged" in page.text
+    assert "begun.json is damaged" in page.text
     assert pd.read_csv(sweep / "results.csv")["beta"].tolist() == [1]
 
 
@@ -113,10 +112,10 @@ def test_damaged_codes_sounds_and_pictures_leave_the_rest(copies: Copies) -> Non
 
 def test_mixed_experiments_are_compared_with_a_warning(copies: Copies) -> None:
     sweep = copies([1, 4], [0])
-    path = sweep / "objective.beta=4,seed=0" / "config.yaml"
-    config = yaml.safe_load(path.read_text())
-    config["name"] = "other"
-    path.write_text(yaml.safe_dump(config))
+    path = sweep / "objective.beta=4,seed=0" / "begun.json"
+    content = json.loads(path.read_text())
+    content["config"]["name"] = content["settings"]["name"] = "other"
+    path.write_text(json.dumps(content))
     assert "These runs are of 2 different experiments (other and quickstart)" in Page(report(sweep).read_text()).text
 
 
@@ -131,7 +130,7 @@ def test_no_folder_or_an_empty_one_is_an_error(make: bool, tmp_path: Path) -> No
 
 def test_a_sweep_without_a_finished_run_still_says_what_went_wrong(copies: Copies) -> None:
     sweep = copies([1], [0])
-    (sweep / "objective.beta=1,seed=0" / "scores.json").unlink()
+    (sweep / "objective.beta=1,seed=0" / "run.json").unlink()
     page = Page(report(sweep).read_text())
     assert "No run is finished yet." in page.text
     assert "unfinished" in page.text

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from disentone.config import flat
 from disentone.report.answer import findings, headline
 from disentone.report.runs import Run, labelled, table
 
@@ -16,7 +17,7 @@ def make_run(root: Path, name: str, config: Mapping[str, Any], mig: float = 0.1,
         "mig": mig, "mig/f0": mig, "chance/mig": 0.0, "chance/mig/f0": 0.0,
         "settings": {"factors": ["f0"], "method": method, "supervision": "none" if method == "beta-VAE" else "labels"},
     }  # fmt: skip
-    return Run(root / name, config, scores, {}, "")
+    return Run(root / name, config, {key: str(value) for key, value in flat(config)}, scores, {}, "")
 
 
 def make_config(beta: float | None = 4, seed: int = 0, **model: Any) -> dict[str, Any]:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
+
+from disentone.run.folder import RunFolder, State
 
 LONGEST_NAME = 150
 # Overrides that name no sweep: beta and seed name its runs, the others do not change what is learned.
@@ -28,12 +31,32 @@ INCIDENTAL = (
 
 
 def for_hydra(arguments: Sequence[str]) -> list[str]:
-    """Hydra's arguments for the user's: ``resume=`` becomes the run folder's config, runs are named by what varies."""
-    if any(argument.startswith("resume=") for argument in arguments):
-        return _resumed(arguments)
+    """Hydra's arguments for the user's.
+
+    ``resume=`` and ``reproduce=`` become the run folder's config; the runs of a sweep are named by what varies.
+    """
+    for verb, translated in (("resume", _resumed), ("reproduce", _reproduced)):
+        if any(argument.startswith(f"{verb}=") for argument in arguments):
+            return translated(arguments)
+    if not is_sweep(arguments):
+        return list(arguments)
     first = next((i for i, argument in enumerate(arguments) if _is_override(argument)), len(arguments))
     # Beside the user's overrides: argparse takes them in one piece only.
     return [*arguments[:first], *_naming(arguments), *arguments[first:]]
+
+
+def is_sweep(arguments: Sequence[str]) -> bool:
+    """Whether the user asks for several runs."""
+    return bool({"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(arguments))
+
+
+def reproduced(arguments: Sequence[str]) -> tuple[RunFolder, RunFolder] | None:
+    """The run that is to be trained anew and the folder to do it in, if that is what the user asks for."""
+    named = next((argument for argument in arguments if argument.startswith("reproduce=")), None)
+    if named is None:
+        return None
+    folder = Path(named.removeprefix("reproduce=")).absolute()
+    return RunFolder(folder), RunFolder(folder.with_name(f"{folder.name}_reproduced"))
 
 
 def folder_name(override_dirname: str) -> str:
@@ -61,27 +84,42 @@ def _naming(arguments: Sequence[str]) -> list[str]:
     excluded = {"sweep", *fixed} - {"objective.beta", "seed"} | ({"experiment"} - swept)
     naming = [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(repr(key) for key in sorted(excluded))}]"]
     settings = [f"{key}={value}" for key, value in sorted(fixed.items()) if not key.startswith(INCIDENTAL)]
-    if settings and "sweep" not in fixed:
-        naming.append(f"sweep='${{name}}_sweep,{folder_name(','.join(settings))}'")
+    if settings and not {"sweep", "hydra.sweep.dir"} & fixed.keys():
+        naming.append(f"hydra.sweep.dir='outputs/${{name}}_sweep,{folder_name(','.join(settings))}'")
     return naming
 
 
 def _resumed(arguments: Sequence[str]) -> list[str]:
-    resume = next(argument for argument in arguments if argument.startswith("resume="))
-    folder = Path(resume.removeprefix("resume=")).absolute()
-    if others := [argument for argument in arguments if argument != resume]:
-        raise ValueError(
-            f"{resume} continues a run as it was configured; it cannot be combined with {' '.join(others)}"
-        )
-    if not folder.is_dir():
-        raise ValueError(f"{resume}: there is no such folder")
-    if not (folder / "config.yaml").is_file():
-        raise ValueError(f"{resume} is no run folder: it has no config.yaml")
-    if (folder / "scores.json").exists():
-        raise ValueError(f"{resume} is finished: its scores are in scores.json")
-    return of_run_folder(folder)
+    folder = RunFolder(_sole(arguments, "resume", "continues a run as it was configured"))
+    if folder.state is State.FINISHED:
+        raise ValueError(f"{folder.path} is finished: its scores are in {folder.scores.name}")
+    return of_run_folder(folder.path)
 
 
-def of_run_folder(folder: Path) -> list[str]:
-    """Hydra's arguments that continue a begun run folder as it was configured."""
-    return ["--config-dir", str(folder), "--config-name", "config", f"hydra.run.dir='{folder}'"]
+def _reproduced(arguments: Sequence[str]) -> list[str]:
+    original = RunFolder(_sole(arguments, "reproduce", "trains a run anew as it was configured"))
+    if original.state is not State.FINISHED:
+        raise ValueError(f"{original.path} is not finished; there are no scores to compare with yet")
+    found = reproduced(arguments)
+    assert found is not None
+    return of_run_folder(original.path, found[1].path)
+
+
+def _sole(arguments: Sequence[str], verb: str, what: str) -> Path:
+    """The run folder of an argument that stands alone."""
+    argument = next(argument for argument in arguments if argument.startswith(f"{verb}="))
+    folder = RunFolder(Path(argument.removeprefix(f"{verb}=")).absolute())
+    if others := [other for other in arguments if other != argument]:
+        raise ValueError(f"{argument} {what}; it cannot be combined with {' '.join(others)}")
+    if not folder.path.is_dir():
+        raise ValueError(f"{argument}: there is no such folder")
+    if not folder.config.is_file():
+        raise ValueError(f"{argument} is no run folder: it has no {folder.config.name}")
+    folder.check_format()
+    return folder.path
+
+
+def of_run_folder(folder: Path, target: Path | None = None) -> list[str]:
+    """Hydra's arguments that run the config of a run folder, in that folder or in another one."""
+    place = QuotedString(str(target or folder), Quote.single).with_quotes()
+    return ["--config-dir", str(folder), "--config-name", RunFolder(folder).config.stem, f"hydra.run.dir={place}"]

@@ -5,7 +5,6 @@ made twice. Here each is the run folder's config, as a resumed run is.
 """
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -17,9 +16,10 @@ from hydra.utils import instantiate
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from disentone.cli import arguments
+from disentone import errors
+from disentone.cli import arguments, signals
 
-SECONDS_TO_END = 10.0
+SECONDS_TO_END = 3.0
 
 
 def is_first() -> bool:
@@ -65,7 +65,8 @@ def run(count: int, run_dir: Path) -> None:
         ChildProcessError: naming the process that failed first.
 
     """
-    environment = os.environ | {
+    environment = errors.environment() | {
+        signals.PARENT: str(os.getpid()),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(find_free_network_port()),
         "WORLD_SIZE": str(count),
@@ -73,7 +74,6 @@ def run(count: int, run_dir: Path) -> None:
     # This process has written Hydra's own files; the log file is the first one's.
     options = [*arguments.of_run_folder(run_dir.absolute()), "hydra.output_subdir=null"]
     command = [sys.executable, "-m", "disentone.cli.train", *options]
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started: list[subprocess.Popen[bytes]] = []
     try:
         for number in range(count):
@@ -82,7 +82,6 @@ def run(count: int, run_dir: Path) -> None:
         _wait(started)
     finally:
         _end(started)
-        signal.signal(signal.SIGTERM, before)
 
 
 def _wait(started: Sequence[subprocess.Popen[bytes]]) -> None:

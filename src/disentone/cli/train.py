@@ -1,20 +1,18 @@
 """disentone-train: one run, or with -m a sweep."""
 
-import json
 import logging
+import os
+import shlex
 import sys
 import time
-import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar, NamedTuple
 
 import hydra
 import pytorch_lightning as pl
 import torch
-from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import get_class, instantiate
@@ -22,20 +20,26 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import LambdaCallback
 
 from disentone import checkpoints, config, errors, loggers
-from disentone.cli import arguments, processes
+from disentone.cli import arguments, processes, signals
 from disentone.data import FactorData
 from disentone.data.factor_data import check_divides
-from disentone.files import remove_temporary, write_atomically
 from disentone.objectives import Objective
-from disentone.provenance import provenance
+from disentone.provenance import COMMAND, code, provenance
 from disentone.report.results import SweepResults, finish_sweep, print_run
+from disentone.run import reproduction
+from disentone.run.folder import RunFolder, State
 from disentone.system import System
+
+ENDS_EARLY = ("max_time", "fast_dev_run", "limit_train_batches", "overfit_batches")
+"""Options of the trainer that can end a training before its last step."""
+USUAL = ("None", "False", "1.0", "0.0")
+"""Values with which they do not."""
 
 
 class Run(NamedTuple):
     """The built parts of one run."""
 
-    folder: Path
+    folder: RunFolder
     config: dict[str, Any]
     system: System
     data: FactorData
@@ -44,40 +48,41 @@ class Run(NamedTuple):
     begun: float
 
 
-def train(cfg: DictConfig) -> None:
+def train(cfg: DictConfig, folder: RunFolder | None = None) -> None:
     """Train and score what a config describes; everything it makes lies in ``cfg.run_dir``.
 
     A run folder that was begun is continued from its newest checkpoint, one that is finished is left alone. Where
     the trainer has several devices, each is a process of its own, and this one waits for them.
 
+    Args:
+        cfg: the composed config.
+        folder: of the run, ``cfg.run_dir`` by default.
+
     Raises:
-        ValueError: for a config that cannot be, or a folder that holds a run of another one.
+        ValueError: for a config that cannot be, or a folder that is not this run's to write to.
         ChildProcessError: for a process that failed.
 
     """
+    folder = folder or RunFolder(cfg.run_dir)
     config.check(cfg)
-    run_dir = Path(cfg.run_dir)
     if not processes.is_first():
-        _in_this_process(cfg)
+        folder.ours = True
+        _in_this_process(cfg, folder)
         return
     count = processes.to_start(config.plain(cfg, resolve=True)["trainer"])
     if "batch_size" in cfg.data:
         check_divides(cfg.data.batch_size, count)
     _check_whole_batches(cfg, count)
-    try:
-        # Released when the process ends, however it ends.
-        with lock(run_dir):
-            if count == 1 or _is_finished(cfg):
-                _in_this_process(cfg)
-                return
-            _set_old_error_aside(run_dir)
-            write_atomically(run_dir / "config.yaml", config.to_yaml(cfg))
-        # The first of them takes the lock anew: it is held as long as that one lives.
-        processes.run(count, run_dir)
-    except Timeout as error:
-        if processes.are_several():
-            raise ValueError(_taken(cfg)) from error  # so that those beside this one end, too
-        leave_to_other_process(cfg)
+    with folder.locked():
+        if folder.claim(cfg) is State.FINISHED:
+            print(f"{folder.path} is finished; nothing to do")
+            return
+        if count == 1:
+            _in_this_process(cfg, folder)
+            return
+        folder.begin(cfg, provenance())
+    # The first of them takes the lock anew: it is held as long as that one lives.
+    processes.run(count, folder.path)
 
 
 def _check_whole_batches(cfg: DictConfig, processes: int) -> None:
@@ -94,48 +99,25 @@ def _check_whole_batches(cfg: DictConfig, processes: int) -> None:
             )
 
 
-def lock(run_dir: Path) -> FileLock:
-    """What keeps other processes from a run folder while it is trained."""
-    return FileLock(run_dir / ".lock", timeout=0)
+def _in_this_process(cfg: DictConfig, folder: RunFolder) -> None:
+    run = build(cfg, folder)
+    with closing_loggers(run):
+        fit(run)
+        score(run)
+    finish(run)
 
 
-def leave_to_other_process(cfg: DictConfig) -> None:
-    """Say why nothing is done."""
-    print(_taken(cfg))
-
-
-def _taken(cfg: DictConfig) -> str:
-    return f"{cfg.run_dir} is being trained by another process, which it is left to"
-
-
-def _is_finished(cfg: DictConfig) -> bool:
-    return config.is_same_run(cfg, Path(cfg.run_dir)) and (Path(cfg.run_dir) / "scores.json").exists()
-
-
-def _in_this_process(cfg: DictConfig) -> None:
-    if (run := build(cfg)) is not None:
-        with closing_loggers(run):
-            fit(run)
-            score(run)
-
-
-def build(cfg: DictConfig, **trainer_settings: Any) -> Run | None:
-    """The parts of a run, its config kept in its folder; None for a run that is finished.
+def build(cfg: DictConfig, folder: RunFolder, **trainer_settings: Any) -> Run:
+    """The parts of a run that is begun, its config kept in its folder.
 
     Args:
         cfg: the composed config.
+        folder: of the run, held by this process or, of several, by the first one.
         trainer_settings: instead of those of ``cfg.trainer``.
 
     """
-    run_dir, first = Path(cfg.run_dir), processes.is_first()
-    if _is_finished(cfg):
-        if first:
-            print(f"{run_dir} is finished; nothing to do")
-        return None
-    begun = time.monotonic()
-    if first:
-        _set_old_error_aside(run_dir)
-    kept, resolved = config.to_yaml(cfg), config.plain(cfg, resolve=True)  # instantiate resolves cfg in place
+    first, begun = processes.is_first(), time.monotonic()
+    given = cfg.copy()  # instantiate resolves cfg in place
     if devices := gpu_of_job(cfg.trainer.devices):
         cfg.trainer.devices = devices
 
@@ -148,13 +130,23 @@ def build(cfg: DictConfig, **trainer_settings: Any) -> Run | None:
     callbacks = [instantiate(node, _convert_="all") for node in (*cfg.callbacks.values(), cfg.metrics)]
     if processes.are_several():
         # Before this process leaves the others, which then fail of its absence.
-        callbacks.append(LambdaCallback(on_exception=lambda trainer, module, error: _keep_error(error, run_dir)))
+        callbacks.append(LambdaCallback(on_exception=lambda trainer, module, error: _keep_error(error, folder)))
     run_loggers = [instantiate(logger) for logger in cfg.logger.values() if first]
     parts = {"callbacks": callbacks, "logger": run_loggers, "plugins": [checkpoints.AtomicCheckpointIO()]}
     trainer = instantiate(cfg.trainer, _convert_="all")(**parts, **trainer_settings)
-    if first:
-        write_atomically(run_dir / "config.yaml", kept)
-    return Run(run_dir, resolved, system, data, trainer, provenance(), begun)
+    if trainer.precision != "32-true" and trainer.strategy.root_device.type == "cpu":
+        # Found with torch 2.11 on a processor with AMX: convolutions of few channels read memory that nobody wrote.
+        raise ValueError(
+            f"trainer.precision={trainer.precision} gives wrong numbers on some processors; take 32-true, or a GPU"
+        )
+    facts = provenance()
+    if first and signals.PARENT not in os.environ:  # a parent has begun the folder already
+        folder.begin(given, facts)
+    if first and (others := folder.other_code):
+        print(
+            f"{folder.path} was begun by other code ({', '.join(others)}; this is {code(facts)}); run.json keeps both"
+        )
+    return Run(folder, config.resolved(given), system, data, trainer, facts, begun)
 
 
 def fit(run: Run) -> None:
@@ -162,26 +154,48 @@ def fit(run: Run) -> None:
     for logger in run.trainer.loggers:
         told = {"method": run.system.objective.title, "supervision": run.data.supervision}
         logger.log_hyperparams({**run.config, **told, "provenance": run.facts})
-    checkpoint = checkpoints.newest(run.folder / "checkpoints")
+    checkpoint = checkpoints.newest(run.folder.path)
     run.trainer.fit(run.system, run.data, ckpt_path=checkpoint, weights_only=True)
 
 
 def score(run: Run) -> None:
-    """Test the trained run, and write what says that it is finished.
+    """Test the trained run.
 
     Raises:
-        ValueError: if nothing was scored.
+        ValueError: if the run did not train to its end, or nothing was scored.
 
     """
-    run.trainer.save_checkpoint(run.folder / "checkpoints" / checkpoints.LAST)
-    run.trainer.test(run.system, run.data, verbose=False)
-    if not processes.is_first():
-        return
-    if not (run.folder / "scores.json").exists():
+    last = run.folder.checkpoints / checkpoints.LAST
+    run.trainer.save_checkpoint(last)
+    checkpoints.forget_requeued(run.folder.path)
+    if missing := _missing_steps(run):
+        raise ValueError(missing)
+    # By its file: without one Lightning looks for an older one under SLURM.
+    run.trainer.test(run.system, run.data, ckpt_path=last, weights_only=True, verbose=False)
+    if processes.is_first() and not run.folder.scores.exists():
         raise ValueError("the run was not scored; trainer.limit_test_batches must leave something to test")
-    remove_temporary(run.folder)
-    seconds = time.monotonic() - run.begun
-    write_atomically(run.folder / "run.json", json.dumps({**run.facts, "seconds": seconds}, indent=2))
+
+
+def _missing_steps(run: Run) -> str:
+    """Why a run has not trained as long as its config asks, empty where it has."""
+    asked, trainer = run.config["trainer"], run.trainer
+    steps, epochs = asked.get("max_steps", -1), asked.get("max_epochs") or -1
+    if 0 <= steps <= trainer.global_step or 0 < epochs <= trainer.current_epoch:
+        return ""
+    if any(callback.stopping_reason_message for callback in trainer.early_stopping_callbacks):
+        return ""
+    reasons = [f"trainer.{name}={asked[name]}" for name in ENDS_EARLY if str(asked.get(name)) not in USUAL]
+    done, whole = (
+        (trainer.global_step, f"{steps:,} steps") if steps >= 0 else (trainer.current_epoch, f"{epochs} epochs")
+    )
+    cause = f" because of {' and '.join(reasons)}" if reasons else ""
+    return f"training stopped at {done:,} of {whole}{cause}; it is kept, not scored, and the same command goes on"
+
+
+def finish(run: Run) -> None:
+    """Say that the run is finished, after all else that it leaves."""
+    if processes.is_first():
+        run.folder.finish(time.monotonic() - run.begun)
 
 
 @contextmanager
@@ -203,21 +217,11 @@ def gpu_of_job(devices: Any) -> list[int] | None:
     return [HydraConfig.get().job.num % torch.cuda.device_count()] if "joblib" in launcher.lower() else None
 
 
-def _set_old_error_aside(run_dir: Path) -> None:
-    """What an earlier attempt failed of stays readable, and no longer says that this one failed."""
-    old = run_dir / "error.txt"
-    if old.exists():
-        old.rename(run_dir / f"error_{len(list(run_dir.glob('error_*.txt'))) + 1}.txt")
-
-
-def _keep_error(error: BaseException, run_dir: Path) -> None:
-    path = run_dir / "error.txt"
+def _keep_error(error: BaseException, folder: RunFolder) -> None:
     # Of several processes the first that fails says why; the others fail because it is gone.
-    if path.exists() and (processes.are_several() or isinstance(error, ChildProcessError)):
+    if folder.error.exists() and (processes.are_several() or isinstance(error, ChildProcessError)):
         return
-    # Its last line is what the sweep's summary says of the run.
-    reason = " ".join(errors.message(error).split())
-    write_atomically(path, f"{''.join(traceback.format_exception(error))}\n{reason}\n")
+    folder.keep_error(error, errors.message(error))
 
 
 OmegaConf.register_new_resolver("folder_name", arguments.folder_name, replace=True)
@@ -226,15 +230,39 @@ OmegaConf.register_new_resolver("folder_name", arguments.folder_name, replace=Tr
 @hydra.main(config_path=str(config.config_dir()), config_name="train", version_base="1.3")
 def run(cfg: DictConfig) -> None:
     """One job of Hydra's."""
-    with reported(cfg):
-        train(cfg)
+    if parent := os.environ.get(signals.PARENT):
+        signals.die_with(int(parent))
+    elif "joblib" in str(HydraConfig.get().launcher.get("_target_", "")):
+        signals.die_with(os.getppid())
+    folder = RunFolder(cfg.run_dir)
+    sweeps = HydraConfig.get().mode == RunMode.MULTIRUN
+    if not sweeps:
+        LastWords.folder = folder
+    with reported(folder):
+        train(cfg, folder)
     # A sweep ends with one table of all its runs, and of several processes the one that started them says it.
-    if HydraConfig.get().mode == RunMode.RUN and not processes.are_several():
-        print_run(Path(cfg.run_dir))
+    if not sweeps and not processes.are_several():
+        print_run(folder.path)
+
+
+class LastWords:
+    """What a command that is ended by a signal says: what is kept, and how to go on."""
+
+    folder: ClassVar[RunFolder | None] = None
+
+    @classmethod
+    def say(cls) -> str:
+        """The end of a sentence."""
+        if SweepResults.folder is not None:
+            return f"{SweepResults.folder} keeps finished runs and last checkpoints; the same command goes on"
+        if cls.folder is None or not cls.folder.config.exists():
+            return "nothing was begun yet"
+        kept = "its last checkpoint" if (cls.folder.checkpoints / checkpoints.LAST).exists() else "no checkpoint yet"
+        return f"{cls.folder.path} keeps {kept}; disentone-train resume={shlex.quote(str(cls.folder.path))} goes on"
 
 
 @contextmanager
-def reported(cfg: DictConfig) -> Iterator[None]:
+def reported(folder: RunFolder) -> Iterator[None]:
     """A job without Lightning's chatter; a failed one says why in its own folder, too."""
     for library in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -249,19 +277,30 @@ def reported(cfg: DictConfig) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        _keep_error(error, Path(cfg.run_dir))
+        with suppress(OSError):  # the disk may be what is full; the error itself is said in any case
+            _keep_error(error, folder)
         raise
 
 
 def main() -> None:
     """A run or a sweep; a sweep ends with its table, also when some of its runs failed."""
-    with errors.readable(sys.argv[1:]):
-        sys.argv[1:] = arguments.for_hydra(sys.argv[1:])
+    typed = sys.argv[1:]
+    os.environ.setdefault(COMMAND, shlex.join(["disentone-train", *typed]))
+    with signals.ending(LastWords.say), errors.readable(typed):
+        sys.argv[1:] = arguments.for_hydra(typed)
         try:
             run()
-        finally:
-            if SweepResults.folder is not None:
-                finish_sweep(SweepResults.folder)
+        except Exception:
+            _finish_sweep()
+            raise
+        _finish_sweep()
+        if pair := arguments.reproduced(typed):
+            sys.exit(reproduction.tell(*pair))
+
+
+def _finish_sweep() -> None:
+    if SweepResults.folder is not None:
+        finish_sweep(SweepResults.folder)
 
 
 if __name__ == "__main__":

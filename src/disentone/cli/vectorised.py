@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from filelock import Timeout
 from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.types import HydraContext
@@ -19,6 +18,7 @@ from omegaconf import DictConfig, open_dict
 from disentone import config, stacked
 from disentone.callbacks import Progress
 from disentone.cli import train
+from disentone.run.folder import RunFolder, State
 from disentone.stacked import Member
 
 
@@ -31,6 +31,7 @@ class Job:
     run: train.Run | None = None
     make_trainer: Callable[..., pl.Trainer] | None = None
     member: Member | None = None
+    folder: RunFolder | None = None
     error: Exception | None = None
 
 
@@ -77,33 +78,34 @@ def _composed(context: HydraContext, sweep: DictConfig, overrides: list[str], nu
 def _begin(job: Job, locks: ExitStack, cfg: DictConfig) -> None:
     """Build a run, up to its first step; what goes wrong is kept for its end."""
     try:
-        with train.reported(cfg):
+        job.folder = RunFolder(cfg.run_dir)
+        with train.reported(job.folder):
             config.check(cfg)
-            locks.enter_context(train.lock(Path(cfg.run_dir)))
+            locks.enter_context(job.folder.locked())
+            if job.folder.claim(cfg) is State.FINISHED:
+                print(f"{job.folder.path} is finished; nothing to do")
+                return
             job.kind = _kind(cfg)
             # Training is the group's; a fit of no steps loads the checkpoint and scores the untrained network. Tensors
             # of inference mode could not be trained on afterwards.
-            job.run = train.build(cfg, max_steps=0, inference_mode=False)
-            if job.run is not None:
-                stacked.check_trainer(job.run.trainer)
-                train.fit(job.run)
-                job.member = Member(job.run.system, job.run.data, job.run.trainer)
-                job.make_trainer = instantiate(cfg.trainer, _convert_="all")
-    except Timeout:
-        train.leave_to_other_process(cfg)
+            job.run = train.build(cfg, job.folder, max_steps=0, inference_mode=False)
+            stacked.check_trainer(job.run.trainer)
+            train.fit(job.run)
+            job.member = Member(job.run.system, job.run.data, job.run.trainer)
+            job.make_trainer = instantiate(cfg.trainer, _convert_="all")
     except Exception as error:
         job.error = error
 
 
 def _kind(cfg: DictConfig) -> str:
-    """The config but for its seed and the objective's own numbers."""
-    values = config.flat(config.plain(cfg))
+    """The config, interpolations resolved, but for its seeds and the objective's own numbers."""
+    values = config.flat(config.resolved(cfg))
     return json.dumps([(name, str(value)) for name, value in values if not _may_differ(name, value)])
 
 
 def _may_differ(name: str, value: Any) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return name == "seed" or (is_number and name.startswith("objective.") and name.count(".") == 1)
+    return name.split(".")[-1] == "seed" or (is_number and name.startswith("objective.") and name.count(".") == 1)
 
 
 def _groups(jobs: Iterable[Job]) -> Iterator[list[Job]]:
@@ -132,7 +134,7 @@ def _fit(jobs: Sequence[Job], folder: Path, vmap: bool | None) -> None:
 
 def _end(job: Job, cfg: DictConfig) -> None:
     """Test, score and close a run, or say why it is lost."""
-    with train.reported(cfg):
+    with train.reported(job.folder or RunFolder(cfg.run_dir)):
         error = job.error or (job.member.error if job.member else None)
         if job.run is None:
             if error:
@@ -142,3 +144,4 @@ def _end(job: Job, cfg: DictConfig) -> None:
             if error:
                 raise error
             train.score(job.run)
+        train.finish(job.run)

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,17 +12,20 @@ import pandas as pd
 import soundfile
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
-from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from disentone.config import defaults, flat
 from disentone.files import write_atomically
 from disentone.metrics.udr import udr
+from disentone.provenance import code
 from disentone.report import charts
 from disentone.report.answer import Finding, best_of_methods, findings, headline, headline_score, listed
 from disentone.report.charts import Chart
-from disentone.report.runs import Run, labelled, logged, long_table, read_runs, table
+from disentone.report.runs import Run, labelled, logged, long_table, read_runs, spelt, table
+from disentone.run import reading
+from disentone.run.folder import RunFolder
 
+MOST_SOUNDS = 100
 MAIN = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "reconstruction", "kl")
 SEEDS_OF_UDR = 10
 MOST_RUNS_LISTED = 50
@@ -63,6 +65,7 @@ def report(folder: str | Path) -> Path:
 def write_report(root: Path, runs: Sequence[Run]) -> Path:
     """As :func:`report`, of runs of the folder that were read already: one or more."""
     finished = [run for run in runs if not run.problem]
+    damage = [(str(run.folder.relative_to(root)), text) for run in finished for text in run.damage]
     page = Environment(
         loader=PackageLoader("disentone.report", "."),
         autoescape=select_autoescape(("j2", "html")),
@@ -76,7 +79,8 @@ def write_report(root: Path, runs: Sequence[Run]) -> Path:
         results = table(finished, root)
         write_atomically(root / "results.csv", results.to_csv(index=False))
         write_atomically(root / "scores.csv", long_table(finished, root).to_csv(index=False))
-        content |= _answer(labelled(results, finished, root), finished, root)
+        content |= _answer(labelled(results, finished, root), finished, root, damage)
+    content["damage"] = damage
     helpers = {"payload": _payload, "table": _html_table, "identifier": _identifier()}
     html = page.render(**content, **helpers, plotly=Markup(get_plotlyjs()) if finished else "")
     path = root / "report.html"
@@ -84,8 +88,8 @@ def write_report(root: Path, runs: Sequence[Run]) -> Path:
     return path
 
 
-def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str, Any]:
-    """Everything on the page that takes a finished run."""
+def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path, damage: list[tuple[str, str]]) -> dict[str, Any]:
+    """Everything on the page that takes a finished run; what is wrong with a run's files is added to ``damage``."""
     factors = list(dict.fromkeys(name for run in runs for name in run.factors))
     found, gain = findings(results, factors), headline_score(results)
     sentence, best = headline(found, gain)
@@ -94,7 +98,7 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str,
         key: [factor for factor in factors if f"{key}/{factor}" in results]
         for key in ("mig", "dci_completeness", "dci_informativeness", "sap", "explicitness", "linear_probe")
     }
-    udrs = _udr(results, root)
+    udrs = _udr(results, root, damage)
     sections = [
         (
             "Scores by beta" if charts.axis(results) == "beta" else "Scores by setting",
@@ -122,7 +126,7 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> dict[str,
         "differences": _differences(runs),
         "sections": [(title, drawn) for title, drawn in sections if drawn],
         "more": [charts.metric(results, key) for key in keys if key not in MAIN],
-        "picked": _picked(found, best, runs, root, gain) if gain and best else [],
+        "picked": _picked(found, best, runs, root, gain, damage) if gain and best else [],
         "runs": results[[name for name in ("run", "method", "supervision", "beta", "seed", *MAIN) if name in results]],
         "most": MOST_RUNS_LISTED,
     }
@@ -177,13 +181,18 @@ def _warnings(runs: Sequence[Run]) -> list[str]:
         ("experiments", [str(run.config.get("name", "unnamed")) for run in runs]),
         ("families of sounds", [json.dumps(run.config.get("synth"), default=str) for run in runs]),
         ("metric presets", [_preset(run) for run in runs]),
-        ("states of the code", [f"{run.facts.get('git_commit')} {run.facts.get('git_changes')}" for run in runs]),
+        ("states of the code", [name for run in runs for name in _code(run)]),
     ):
         different = sorted(set(values))
         if len(different) > 1:
             names = f" ({listed(different)})" if what in ("experiments", "metric presets") else ""
             found.append(f"These runs are of {len(different)} different {what}{names}. Compare with care.")
     return found
+
+
+def _code(run: Run) -> list[str]:
+    """The code of every session that trained a run."""
+    return [code(session) for session in run.facts.get("sessions") or [run.facts]]
 
 
 def _preset(run: Run) -> str:
@@ -205,7 +214,7 @@ def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
         "time": f"{np.median(seconds):.0f} s a run (median), {sum(seconds) / 60:.1f} min together" if seconds else "",
         "hardware": ", ".join(str(hardware[key]) for key in HARDWARE if hardware.get(key)),
         "threads": str(hardware.get("threads", "")),
-        "commit": f"{first.get('git_commit')}{' with changes' if first.get('git_dirty') else ''}",
+        "code": "; ".join(dict.fromkeys(name for run in runs for name in _code(run))),
         "versions": ", ".join(f"{name} {version}" for name, version in first.get("packages", {}).items()),
     }
     return [(name, value) for name, value in lines.items() if value]
@@ -213,7 +222,7 @@ def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _differences(runs: Sequence[Run]) -> pd.DataFrame:
     """What these runs set otherwise than the defaults, one line a setting, all values that it had."""
-    usual = {key: str(value) for key, value in flat(defaults())}
+    usual = {key: spelt(value) for key, value in flat(defaults())}
     settings = [run.settings for run in runs]
     names = dict.fromkeys(name for found in settings for name in found)
     values = {name: list(dict.fromkeys(found.get(name, "") for found in settings)) for name in names}
@@ -225,7 +234,9 @@ def _differences(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["setting", "here", "default"])
 
 
-def _picked(found: Sequence[Finding], best: Finding, runs: Sequence[Run], root: Path, gain: str) -> list[Picked]:
+def _picked(
+    found: Sequence[Finding], best: Finding, runs: Sequence[Run], root: Path, gain: str, damage: list[tuple[str, str]]
+) -> list[Picked]:
     """The median run of the best setting and of each other method's best, or of a sole method's extreme betas."""
     groups = {"the best setting's median run": best}
     for other in best_of_methods(found, gain)[1:]:
@@ -241,20 +252,29 @@ def _picked(found: Sequence[Finding], best: Finding, runs: Sequence[Run], root: 
         ranked = finding.results.sort_values(gain, na_position="first")
         name = str(ranked["run"].iloc[len(ranked) // 2])
         chosen[name] = f"{chosen[name]}, {why}" if name in chosen else why
-    return [_look_at(why, by_name[name]) for name, why in chosen.items()]
+    looks = []
+    for name, why in chosen.items():
+        wrong = list[str]()
+        looks.append(_look_at(why, by_name[name], wrong))
+        damage += [(name, text) for text in wrong]
+    return looks
 
 
-def _look_at(why: str, run: Run) -> Picked:
-    """What one run's folder has to show and to play."""
+def _look_at(why: str, run: Run, wrong: list[str]) -> Picked:
+    """What one run's folder has to show and to play; what it should have and has not is added to ``wrong``."""
     found: list[Chart] = []
     names = _latents(run)
     for key, title in (("mi_matrix", "mutual information (nats)"), ("dci_importance", "importance for prediction")):
         if key in run.scores:
-            found.append(charts.heat_map(np.array(run.scores[key], dtype=np.float64), names, run.factors, title))
+            matrix, expected = np.asarray(run.scores[key]), (len(names), len(run.factors))
+            if matrix.shape == expected:
+                found.append(charts.heat_map(matrix, names, run.factors, title))
+            else:
+                wrong.append(f"{key} is {list(matrix.shape)}, expected {list(expected)}")
     kl = [run.numbers.get(f"kl_per_latent/{j}", np.nan) for j in range(len(names))]
     if np.isfinite(kl).any():
         found.append(charts.bars(kl, names, "what each latent carries", "KL (nats)"))
-    found += _scatters(run, kl)
+    found += _scatters(run, kl, wrong)
     judged = [key for key in ("purity", "monotonicity", "range") if f"traversal_{key}" in run.numbers]
     walks = pd.DataFrame(
         [
@@ -263,10 +283,11 @@ def _look_at(why: str, run: Run) -> Picked:
             if judged
         ]
     )
-    sounds = _sounds(run.folder / "sounds")
+    files = RunFolder(run.folder)
+    sounds = _sounds(files, wrong)
     # What is there to be heard has its picture beside it.
     kinds = (*(() if sounds else ("reconstructions", "traversals")), "samples", "latent_map")
-    return Picked(why, run, found, walks, _pictures(run.folder / "figures", kinds), sounds)
+    return Picked(why, run, found, walks, _pictures(files, kinds, wrong), sounds)
 
 
 def _latents(run: Run) -> list[str]:
@@ -275,24 +296,30 @@ def _latents(run: Run) -> list[str]:
     return [f"z{j} (left out)" if j in run.left_out else f"z{j}" for j in range(count)]
 
 
-def _pictures(folder: Path, kinds: Sequence[str]) -> list[tuple[str, str]]:
+def _pictures(files: RunFolder, kinds: Sequence[str], wrong: list[str]) -> list[tuple[str, str]]:
     """The last picture of each kind, with its name; those that cannot be read are left out."""
     found = []
     for name in kinds:
-        path = max(folder.glob(f"{name}_[0-9]*.png"), default=None)
-        with suppress(OSError):
-            found += [(name.replace("_", " "), _picture(path))] if path else []
+        path = max(files.figures.glob(f"{name}_[0-9]*.png"), default=None)
+        if path is not None:
+            try:
+                found.append((name.replace("_", " "), _picture(files, f"{files.figures.name}/{path.name}")))
+            except ValueError as error:
+                wrong.append(str(error))
     return found
 
 
-def _scatters(run: Run, kl: Sequence[float]) -> list[Chart]:
+def _scatters(run: Run, kl: Sequence[float], wrong: list[str]) -> list[Chart]:
+    files = RunFolder(run.folder)
     try:
-        with np.load(run.folder / "codes.npz", allow_pickle=False) as arrays:
-            codes, factors = arrays["codes"], arrays["factors"]
-            names = [str(name) for name in arrays["factor_names"]]
-    except Exception:  # missing or damaged: the page goes without
+        codes, factors, _, names = reading.codes(run.folder, files.codes.name)
+    except ValueError as error:
+        wrong.append(str(error))
         return []
-    if codes.ndim != 2 or codes.shape[1] < 2 or len(kl) != codes.shape[1]:
+    if codes.shape[1] < 2:
+        return []
+    if len(kl) != codes.shape[1]:
+        wrong.append(f"{files.codes.name} has {codes.shape[1]} codes, the scores are of {len(kl)}")
         return []
     # The two most used ones; points have no KL, and the kept ones come first.
     first, second = sorted(np.argsort(-np.asarray(kl), kind="stable")[:2].tolist())
@@ -302,38 +329,66 @@ def _scatters(run: Run, kl: Sequence[float]) -> list[Chart]:
     ]
 
 
-def _sounds(folder: Path) -> list[dict[str, Any]]:
+def _sounds(files: RunFolder, wrong: list[str]) -> list[dict[str, Any]]:
+    """The sounds that a run lists, in its order; those that cannot be read are left out."""
+    if not files.sounds_list.exists():
+        return []  # the run is of no sounds
+    place = files.sounds.name
+    listing = f"{place}/{files.sounds_list.name}"
     try:
-        entries = json.loads((folder / "sounds.json").read_text())
-        return [
-            {
-                "title": entry["title"],
-                "width": "strips" if len(entry["audio"]) == 1 else "pairs",  # a traversal is long and low
-                "picture": _picture(folder / entry["picture"]),
-                "audio": {label: _mp3(folder / file) for label, file in entry["audio"].items()},
-            }
-            for entry in entries
-        ]
-    except (OSError, ValueError, KeyError, TypeError, soundfile.SoundFileError):
-        return []  # no sound, or not yet
+        entries = reading.entries(files.path, listing)[:MOST_SOUNDS]
+    except ValueError as error:
+        wrong.append(str(error))
+        return []
+    found = []
+    for number, entry in enumerate(entries):
+        try:
+            title, picture, audio = _entry(entry)
+            found.append(
+                {
+                    "title": title,
+                    "width": "strips" if len(audio) == 1 else "pairs",  # a traversal is long and low
+                    "picture": _picture(files, f"{place}/{picture}"),
+                    "audio": {label: _mp3(files, f"{place}/{file}") for label, file in audio.items()},
+                }
+            )
+        except ValueError as error:
+            wrong.append(f"{listing}, entry {number}: {error}")
+    return found
 
 
-def _udr(results: pd.DataFrame, root: Path) -> pd.DataFrame:
+def _entry(entry: Any) -> tuple[str, str, dict[str, str]]:
+    """Title, picture and sounds of an entry of the list of sounds. Raises ValueError for one of another kind."""
+    known = entry if isinstance(entry, dict) else {}
+    title, picture, audio = (known.get(key) for key in ("title", "picture", "audio"))
+    if (
+        isinstance(title, str)
+        and isinstance(picture, str)
+        and isinstance(audio, dict)
+        and 0 < len(audio) < 10
+        and all(isinstance(file, str) for file in audio.values())
+    ):
+        return title, picture, audio
+    raise ValueError("expected a title, a picture and sounds by their labels")
+
+
+def _udr(results: pd.DataFrame, root: Path, damage: list[tuple[str, str]]) -> pd.DataFrame:
     """Agreement between the seeds of each setting, from the codes that their folders hold."""
     rows = []
     for label, group in results.groupby("label", sort=False):
         codes, kls, grid = [], [], None
         for entry in group.to_dict("records")[:SEEDS_OF_UDR]:
+            files = RunFolder(root / entry["run"])
             try:
-                with np.load(root / entry["run"] / "codes.npz", allow_pickle=False) as arrays:
-                    these, numbers = arrays["codes"], arrays["rows"]
-            except Exception:  # missing or damaged: that seed is left out
+                these, _, numbers, _ = reading.codes(files.path, files.codes.name)
+            except ValueError as error:  # that seed is left out
+                damage.append((entry["run"], str(error)))
                 continue
             grid = numbers if grid is None else grid
             kl = np.array([entry.get(f"kl_per_latent/{j}", np.nan) for j in range(these.shape[1])])
             if np.isnan(kl).all():
                 kl = these.var(axis=0)  # points have no KL; those that vary are informative
-            if np.array_equal(numbers, grid) and np.isfinite(kl).all() and np.isfinite(these).all():
+            if np.array_equal(numbers, grid) and np.isfinite(kl).all():
                 codes.append(these)
                 kls.append(kl)
         if len(codes) > 1:
@@ -357,19 +412,21 @@ def _selection(udrs: pd.DataFrame, results: pd.DataFrame, gain: str | None) -> l
     return found
 
 
-def _picture(path: Path) -> str:
+def _picture(files: RunFolder, name: str) -> str:
     """A PNG as WebP: every browser shows it, at a fraction of the size."""
     buffer = io.BytesIO()
-    with Image.open(path) as picture:
-        picture.convert("RGB").save(buffer, "WEBP", quality=80)
+    reading.picture(files.path, name).save(buffer, "WEBP", quality=80)
     return _uri(buffer, "image/webp")
 
 
-def _mp3(path: Path) -> str:
+def _mp3(files: RunFolder, name: str) -> str:
     """A WAV as MP3: every browser plays it, at a fifth of the size."""
-    samples, rate = soundfile.read(path)
+    samples, rate = reading.sound(files.path, name)
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format="MP3", subtype="MPEG_LAYER_III")
+    try:
+        soundfile.write(buffer, samples, rate, format="MP3", subtype="MPEG_LAYER_III")
+    except soundfile.SoundFileError as error:
+        raise ValueError(f"{name} cannot be made an MP3 of: {error}") from error
     return _uri(buffer, "audio/mpeg")
 
 

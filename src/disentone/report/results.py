@@ -1,6 +1,8 @@
 """The runs of a sweep as one table: on screen, as results.csv, as a figure."""
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from disentone import loggers, plots
-from disentone.files import write_atomically
+from disentone.files import PARTIAL, write_atomically
 from disentone.report.answer import findings, headline, headline_score
 from disentone.report.page import write_report
 from disentone.report.runs import Run, labelled, read_run, read_runs, table
@@ -23,10 +25,13 @@ from disentone.report.runs import Run, labelled, read_run, read_runs, table
 # Columns of the table at a sweep's end, and how their numbers are written.
 SHOWN = {"mig": "MIG", "dci_disentanglement": "DCI D", "mcc_spearman": "MCC", "linear_probe": "probe"}
 NARROW = 80
+RESULTS = "results.csv"
+BETWEEN_TABLES = 60.0
+"""Seconds."""
 
 
 class SweepResults(Callback):
-    """Keeps results.csv up to date after every job of a multirun, in whichever process the job ran.
+    """Writes results.csv after a job of a multirun, in whichever process it ran, at most once a minute.
 
     The table and the figure come at the end, from the files alone (see :func:`finish_sweep`): Hydra does not
     tell a callback of the end of a multirun in which a job failed.
@@ -35,13 +40,23 @@ class SweepResults(Callback):
     folder: ClassVar[Path | None] = None
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Remember the sweep folder for the end."""
+        """Remember the sweep folder for the end, and whether its runs can be online."""
         SweepResults.folder = Path(config.hydra.sweep.dir)
+        if "logger=csv" not in config.hydra.overrides.task:
+            loggers.choose_mode()
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        """Write the table of what is finished so far."""
-        if config.hydra.mode.name == "MULTIRUN":
-            write(Path(config.hydra.sweep.dir))
+        """Write the table of what is finished so far: all runs are read for it."""
+        if config.hydra.mode.name != "MULTIRUN":
+            return
+        folder = Path(config.hydra.sweep.dir)
+        try:
+            is_recent = time.time() - (folder / RESULTS).stat().st_mtime < BETWEEN_TABLES
+        except FileNotFoundError:
+            is_recent = False
+        if not is_recent:
+            with suppress(OSError):  # the end writes it again, and says what is wrong
+                write(folder)
 
 
 def write(folder: Path) -> pd.DataFrame:
@@ -52,31 +67,43 @@ def write(folder: Path) -> pd.DataFrame:
 def _write(folder: Path, runs: Sequence[Run]) -> pd.DataFrame:
     results = table(runs, folder)
     if len(results):
-        write_atomically(folder / "results.csv", results.to_csv(index=False))
+        write_atomically(folder / RESULTS, results.to_csv(index=False))
     return results
 
 
 def finish_sweep(folder: Path) -> None:
     """Table on screen, results.csv, the figure of scores against beta, the report, and what went wrong."""
+    for path in folder.glob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)  # of a command that was killed
     runs = read_runs(folder)
-    results = _write(folder, runs)
+    results = table(runs, folder)
     if len(results):
         results = labelled(results, [run for run in runs if not run.problem], folder)
-        swept = results[results["beta"].notna()]
-        if len(swept) and "kl" in swept:
-            groups = ["setting"] if swept["setting"].nunique() > 1 else []
-            plots.save(plots.scores_against_beta(swept, groups), folder / "scores_against_beta.png")
         print_answer(results, runs)
-        print(f"{len(results)} finished runs in {folder}; every score is in results.csv")
-    if runs:
-        page = write_report(folder, runs)
-        print(f"the report is {page}")
-        _log(folder, runs, results, page)
+    try:
+        _write_answer(folder, runs, results)
+    except OSError as error:
+        print(f"the answer could not be written: {error}")
     if broken := [run for run in runs if run.problem]:
         print(f"{len(broken)} of {len(runs)} runs are not finished:")
         for run in broken:
             print(f"  {run.folder.relative_to(folder)}: {run.problem}")
         print("the same command again skips what is finished, resumes what is not and retries what failed")
+
+
+def _write_answer(folder: Path, runs: Sequence[Run], results: pd.DataFrame) -> None:
+    """The tables, the figure and the page."""
+    if len(results):
+        _write(folder, runs)
+        swept = results[results["beta"].notna()]
+        if len(swept) and "kl" in swept:
+            groups = ["setting"] if swept["setting"].nunique() > 1 else []
+            plots.save(plots.scores_against_beta(swept, groups), folder / "scores_against_beta.png")
+        print(f"{len(results)} finished runs in {folder}; every score is in {RESULTS}")
+    if runs:
+        page = write_report(folder, runs)
+        print(f"the report is {page}")
+        _log(folder, runs, results, page)
 
 
 def _log(folder: Path, runs: Sequence[Run], results: pd.DataFrame, page: Path) -> None:
@@ -89,7 +116,7 @@ def _log(folder: Path, runs: Sequence[Run], results: pd.DataFrame, page: Path) -
     if figure.exists():
         content["scores_against_beta"] = wandb.Image(str(figure))
     try:
-        loggers.log_beside(folder, project, "report", f"{folder.name} report", content, [page, folder / "results.csv"])
+        loggers.log_beside(folder, project, "report", f"{folder.name} report", content, [page, folder / RESULTS])
     except (wandb.Error, ValueError, OSError) as error:
         print(f"the report was not sent to Weights & Biases: {error}")
 

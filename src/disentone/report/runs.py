@@ -1,6 +1,7 @@
 """Run folders as they are: finished, failed, damaged or still at work."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -8,11 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from disentone.config import INCIDENTAL, flat
+from disentone.run import reading
+from disentone.run.folder import RunFolder, State
 
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What names a run, and which of its options are points of one curve or draws of one setting.
 IDENTITY = ("method", "supervision", "beta", "seed")
 VARIED = ("objective.beta", "seed")
@@ -34,14 +34,14 @@ class Run(NamedTuple):
 
     folder: Path
     config: Mapping[str, Any]
+    """With every interpolation resolved."""
+    settings: Mapping[str, str]
+    """What decides the numbers, flat: the config without folders, loggers and devices."""
     scores: Mapping[str, Any]
     facts: Mapping[str, Any]
     problem: str
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """What decides the numbers, flat: the config without folders, loggers and devices."""
-        return {key: str(value) for key, value in flat(self.config) if not key.startswith(INCIDENTAL)}
+    damage: tuple[str, ...] = ()
+    """What is wrong with a run whose other numbers are used."""
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -92,42 +92,68 @@ class Run(NamedTuple):
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """All run folders in a folder, itself one perhaps, by their names."""
-    places = {path.parent for name in (".hydra", "scores.json") for path in folder.rglob(name)}
-    places |= {path.parent for path in folder.rglob("config.yaml") if path.parent.name != ".hydra"}
-    return [read_run(place) for place in sorted(places)]
+    """All run folders in a folder, itself one perhaps, by their names; one that repeats another has a problem."""
+    first: dict[str, Path] = {}
+    runs = []
+    for run in map(read_run, sorted(_places(folder))):
+        key = json.dumps(sorted(run.settings.items()))
+        if not run.problem and first.setdefault(key, run.folder) != run.folder:
+            run = run._replace(problem=f"repeats {first[key].relative_to(folder)}, with the same settings and seed")
+        runs.append(run)
+    return runs
 
 
 def read_run(folder: Path) -> Run:
-    """One run folder, whatever is in it."""
-    config, config_problem = _parsed(folder / "config.yaml", lambda text: yaml.load(text, Loader=Loader))
-    scores, problem = _parsed(folder / "scores.json", json.loads)
-    facts, _ = _parsed(folder / "run.json", json.loads)
-    if not (folder / "scores.json").exists():
-        problem = _unfinished(folder)
-    elif config_problem and not problem:
-        problem = config_problem
-    if not isinstance(config.get("objective", {}), dict):
-        config, problem = {}, problem or f"config.yaml is damaged: objective is {config['objective']!r}"
-    return Run(folder, config, scores, facts, problem)
+    """One run folder, whatever is in it: what cannot be read concerns no other run."""
+    try:
+        run = _read(folder)
+        # Whatever a config holds can be compared.
+        json.dumps([dict(run.settings), run.method, run.supervision, run.beta, run.project])
+        return run
+    except Exception as error:
+        return Run(folder, {}, {}, {}, {}, f"cannot be read: {type(error).__name__}: {str(error)[:200]}")
+
+
+def _read(folder: Path) -> Run:
+    files = RunFolder(folder)
+    state = files.state
+    if state is State.OTHER_FORMAT:
+        return Run(folder, {}, {}, {}, {}, f"{state}; train it anew")
+    try:
+        config, found = reading.begun(folder, files.begun.name)
+    except ValueError as error:
+        known = {State.FAILED: _failed(files), State.NEW: "unfinished"}
+        return Run(folder, {}, {}, {}, {}, known.get(state, str(error)))
+    settings = {key: spelt(value) for key, value in found.items()}
+    if state is not State.FINISHED:
+        return Run(folder, config, settings, {}, {}, _unfinished(files, state))
+    try:
+        scores, wrong = reading.checked_scores(reading.mapping(folder, files.scores.name))
+        facts, odd = reading.checked_facts(reading.mapping(folder, files.record.name))
+    except ValueError as error:
+        return Run(folder, config, settings, {}, {}, str(error))
+    damage = [f"{files.scores.name}: {text}" for text in wrong] + [f"{files.record.name}: {text}" for text in odd]
+    if not any(key != "settings" for key in scores):
+        return Run(folder, config, settings, {}, facts, "; ".join([f"{files.scores.name} holds no score", *damage]))
+    return Run(folder, config, settings, scores, facts, "", tuple(damage))
 
 
 def logged(folder: Path, key: str) -> pd.DataFrame:
     """A term as a run logged it: the columns step and value, over all its restarts; empty where it never did."""
     parts = []
-    for path in sorted(folder.glob("metrics/*/metrics.csv")):
-        with suppress(ValueError, OSError):  # not logged yet, or cut off
-            part = pd.read_csv(path, usecols=["step", key]).rename(columns={key: "value"})
-            parts.append(part.dropna())
+    for path in RunFolder(folder).metrics:
+        with suppress(ValueError):  # not logged yet, or cut off
+            part = reading.table(folder, str(path.relative_to(folder)), ["step", key])
+            parts.append(part[["step", key]].rename(columns={key: "value"}).dropna())
     if not parts:
         return pd.DataFrame(columns=["step", "value"])
     return pd.concat(parts).drop_duplicates("step", keep="last").sort_values("step")
 
 
-def varying(settings: Sequence[Mapping[str, str]]) -> list[str]:
+def varying(runs: Sequence[Mapping[str, str]]) -> list[str]:
     """The settings that are not the same in all runs, in alphabetical order."""
-    names = sorted({name for values in settings for name in values})
-    return [name for name in names if len({values.get(name) for values in settings}) > 1]
+    names = sorted({name for values in runs for name in values})
+    return [name for name in names if len({values.get(name) for values in runs}) > 1]
 
 
 def table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
@@ -246,30 +272,39 @@ def _lines(numbers: Mapping[str, float]) -> Iterator[dict[str, Any]]:
             yield {"metric": metric, "part": part, "value": value, **beside}
 
 
-def _parsed(path: Path, parse: Any) -> tuple[dict[str, Any], str]:
-    """The mapping in a file, and what is wrong with it."""
-    if not path.exists():
-        return {}, f"{path.name} is missing"
-    try:
-        content = parse(path.read_text())
-    except (ValueError, yaml.YAMLError, OSError) as error:
-        return {}, f"{path.name} is damaged: {str(error).splitlines()[0]}"
-    return (content, "") if isinstance(content, dict) else ({}, f"{path.name} is damaged: it holds no mapping")
+def _places(folder: Path) -> Iterator[Path]:
+    """Every run folder below; what lies in one, such as the files of Weights & Biases, is none."""
+    for place, names, _ in os.walk(folder):
+        if RunFolder(place).is_run:
+            yield Path(place)
+            names.clear()
+        names[:] = [name for name in names if name != "wandb"]
 
 
-def _unfinished(folder: Path) -> str:
+def spelt(value: Any) -> str:
+    """A value as it is compared: 4, 4.0 and 4e0 are one number."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value)) if is_whole else str(value)
+
+
+def _unfinished(files: RunFolder, state: State) -> str:
     """Why a run has no scores, as far as its folder tells."""
-    if (folder / "error.txt").exists():
-        lines = [line for line in (folder / "error.txt").read_text().splitlines() if line.strip()]
-        return f"failed: {lines[-1].strip() if lines else 'see error.txt'}"
-    return f"unfinished at step {step}" if (step := _last_step(folder)) else "unfinished"
+    if state is State.FAILED:
+        return _failed(files)
+    return f"unfinished at step {step}" if (step := _last_step(files)) else "unfinished"
 
 
-def _last_step(folder: Path) -> int | None:
+def _failed(files: RunFolder) -> str:
+    try:
+        lines = [line for line in reading.text(files.path, files.error.name).splitlines() if line.strip()]
+    except ValueError as error:
+        return f"failed: {error}"
+    return f"failed: {lines[-1].strip()[:500] if lines else 'see error.txt'}"
+
+
+def _last_step(files: RunFolder) -> int | None:
     steps = []
-    for path in folder.glob("metrics/*/metrics.csv"):
-        try:
-            steps.append(int(pd.read_csv(path, usecols=["step"])["step"].max()))
-        except (ValueError, OSError):
-            continue  # nothing was logged yet
+    for path in files.metrics:
+        with suppress(ValueError):  # nothing was logged yet
+            steps.append(int(reading.table(files.path, str(path.relative_to(files.path)), ["step"])["step"].max()))
     return max(steps, default=None)
