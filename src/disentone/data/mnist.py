@@ -44,6 +44,7 @@ class MNIST(FactorData):
         batch_size: rows of a batch, whichever number of processes share it.
         seed: of split and order.
         num_workers: of the loaders; digits are in memory, so 0 is fastest.
+        download: files that are not there; else ``folder`` is only read.
 
     Raises:
         ValueError: for another split, or files that are not there and cannot be downloaded, or are damaged.
@@ -57,12 +58,13 @@ class MNIST(FactorData):
         batch_size: int = 100,
         seed: int = 0,
         num_workers: int = 0,
+        download: bool = True,
     ) -> None:
         super().__init__(batch_size, seed, num_workers)
         if split not in ("full", "t10k"):
             raise ValueError(f"data.split must be full or t10k, got {split}")
         names = ("t10k",) if split == "t10k" else ("train", "t10k")
-        files = [_digits(Path(folder), name) for name in names]
+        files = [_digits(Path(folder), name, download) for name in names]
         self._pixels = torch.cat([pixels for pixels, _ in files])
         self._digits = torch.cat([digits for _, digits in files]).long()
         self.space = FactorSpace({"digit": {"labels": [str(digit) for digit in range(10)]}})
@@ -143,10 +145,15 @@ def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()
 
 
-def _digits(folder: Path, name: str) -> tuple[UInt8[Tensor, "row 28 28"], UInt8[Tensor, "row"]]:
+def _digits(folder: Path, name: str, download: bool) -> tuple[UInt8[Tensor, "row 28 28"], UInt8[Tensor, "row"]]:
     """Pictures and labels of one of MNIST's two pairs of files."""
     names = (f"{name}-images-idx3-ubyte", f"{name}-labels-idx1-ubyte")
     if not all(_find(folder, file) for file in names):
+        if not download:
+            raise ValueError(
+                f"{folder.absolute()} lacks {' and '.join(names)}, and nothing is downloaded to where a run folder "
+                "says; put them there, plain or .gz, or train experiment=mnist once, which downloads them"
+            )
         _download(folder, names)
     images_path, labels_path = (_find(folder, file) or folder / file for file in names)
     images, labels = read_idx(images_path), read_idx(labels_path)
