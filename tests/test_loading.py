@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 import disentone
 
@@ -45,21 +48,91 @@ def test_the_best_checkpoint_can_be_asked_for(run_folder: Path) -> None:
     assert best.model.latents == 10
 
 
+def written(text: str | bytes) -> Callable[[Path], Any]:
+    content = text.encode() if isinstance(text, str) else text
+    return lambda folder: (folder / "config.yaml").write_bytes(content)
+
+
+def configured(key: str, value: Any) -> Callable[[Path], Any]:
+    def change(folder: Path) -> None:
+        config = OmegaConf.load(folder / "config.yaml")
+        OmegaConf.update(config, key, value, merge=False, force_add=True)
+        OmegaConf.save(config, folder / "config.yaml")
+
+    return change
+
+
+def checkpointed(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], Any]:
+    def damage(folder: Path) -> None:
+        path = folder / "checkpoints" / "last.ckpt"
+        checkpoint = torch.load(path, weights_only=True)
+        checkpoint["state_dict"] = change(checkpoint["state_dict"])
+        torch.save(checkpoint, path)
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda folder: (folder / "config.yaml").unlink(), "is no run folder: it has no config.yaml"),
+        (shutil.rmtree, "is no run folder: it has no config.yaml"),
+        (written(""), "data: expected a node with a _target_, got None"),
+        (written("- data"), "config.yaml holds no config: expected names with values, got ListConfig"),
+        (written("5"), "config.yaml"),
+        (written("a:\n\tb: 1"), "config.yaml cannot be read: "),
+        (written("a: é".encode("latin-1")), "config.yaml cannot be read: .*utf-8"),
+        (written("a: &a [1]\nb: [*a, *a]"), "config.yaml cannot be read: it has YAML aliases"),
+        (written("[" * 10_000), "config.yaml cannot be read: "),
+        (written("a: {" * 10_000), "config.yaml cannot be read: "),
+        (configured("model.encoder.hidden", "${model.encoder.hidden}"), "config.yaml cannot be resolved: "),
+        (configured("data", None), "data: expected a node with a _target_, got None"),
+        (configured("model", 5), "model: expected a node with a _target_, got 5"),
+        (configured("model", {"latents": 5}), "model: expected a node with a _target_, got {'latents': 5}"),
+        (configured("data.batches", 5), "data.batches: .* takes no batches; did you mean batch_size"),
+        (configured("data.batch_size", "many"), "data.batch_size: expected int, got 'many'"),
+        (configured("data.max_rows", "???"), r"data.max_rows: expected int \| None, got '\?\?\?'"),
+        (configured("data.fractions", [1.0]), "describes no run that can be built: .*data.fractions must be three"),
+        (configured("data._partial_", True), "describes no run that can be built: "),
+        (configured("model._partial_", False), "describes no run that can be built: .*shape"),
+        (configured("model.latents", 0), r"describes no run that can be built: .*model.latents must lie in 1\.\.4096"),
+        (
+            configured("model.latents", 9),
+            "last.ckpt is of another network than .*config.yaml describes: .*size mismatch",
+        ),
+        (
+            configured("model.decoder._target_", "torch.nn.Flatten"),
+            "model.decoder.channels: .*Flatten takes no channels",
+        ),
+        (configured("model.decoder", {"_target_": "torch.nn.Flatten"}), "describes no run that can be built: "),
         (
             lambda folder: (folder / "checkpoints" / "last.ckpt").unlink(),
             "has no checkpoint last.ckpt; there are best.ckpt",
         ),
         (lambda folder: (folder / "checkpoints" / "last.ckpt").write_bytes(b"no"), "last.ckpt"),
+        (checkpointed(list), "last.ckpt holds no weights of a model"),
+        (checkpointed(lambda weights: {}), "last.ckpt holds no weights of a model"),
+        (checkpointed(lambda weights: {5: weights}), "last.ckpt holds no weights of a model"),
+        (checkpointed(lambda weights: {name: [1] for name in weights}), "last.ckpt is of another network"),
+        (checkpointed(lambda weights: dict.fromkeys(weights)), "last.ckpt is of another network"),
+        (
+            checkpointed(lambda weights: dict(list(weights.items())[1:])),
+            "last.ckpt is of another network .*Missing key",
+        ),
+        (checkpointed(lambda weights: weights | {"vae.x": torch.ones(1)}), "last.ckpt is of another .*Unexpected key"),
     ],
 )
 def test_a_folder_that_is_no_run_is_refused(damage, message: str, run_folder: Path) -> None:
     damage(run_folder)
     with pytest.raises(ValueError, match=message):
         disentone.load(run_folder)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "banana", "", None if torch.cuda.is_available() else "cuda"])
+def test_a_device_that_is_not_there_is_named(device: Any, run_folder: Path) -> None:
+    if device is not None:
+        with pytest.raises(ValueError, match=r"device: there is no .* here; there are cpu"):
+            disentone.load(run_folder, device=device)
 
 
 def test_the_folder_says_what_it_was_made_with(run_folder: Path) -> None:

@@ -111,10 +111,20 @@ def check(config: DictConfig) -> None:
     nodes = [(key, container[key]) for key in sorted(NODES & container.keys())]
     nodes += [(f"{key}.{name}", node) for key in sorted(MAPPINGS) for name, node in container.get(key, {}).items()]
     for path, node in nodes:
-        if not isinstance(node, dict) or "_target_" not in node:
-            raise ValueError(f"{path}: expected a node with a _target_, got {node!r}")
-        for inner_path, inner in _targets(node, path):
-            _check_node(inner_path, inner)
+        check_node(path, node)
+
+
+def check_node(path: str, node: Any) -> None:
+    """Compare every key of a node, and of those in it, with what its ``_target_`` takes; imports the targets.
+
+    Raises:
+        ValueError: as :func:`check` does.
+
+    """
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise ValueError(f"{path}: expected a node with a _target_, got {node!r}")
+    for inner_path, inner in targets(node, path):
+        _check_arguments(inner_path, inner)
 
 
 def accepted(target: Any) -> dict[str, Any]:
@@ -142,7 +152,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}"
 
 
-def _check_node(path: str, node: dict[str, Any]) -> None:
+def _check_arguments(path: str, node: dict[str, Any]) -> None:
     try:
         arguments = accepted(get_object(node["_target_"]))
     except (ImportError, ValueError) as error:
@@ -167,18 +177,19 @@ def _describe(hint: Any) -> str:
 
 
 def _holds_targets(value: Any) -> bool:
-    return any(True for _ in _targets(value, ""))
+    return any(True for _ in targets(value))
 
 
-def _targets(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every node in nested dictionaries and lists that has a ``_target_``, with its dotted name."""
     if isinstance(node, dict):
         if "_target_" in node:
             yield path, node
         for key, child in node.items():
-            yield from _targets(child, f"{path}.{key}".lstrip("."))
+            yield from targets(child, f"{path}.{key}".lstrip("."))
     elif isinstance(node, list):
         for number, child in enumerate(node):
-            yield from _targets(child, f"{path}.{number}")
+            yield from targets(child, f"{path}.{number}")
 
 
 # What a run folder says.

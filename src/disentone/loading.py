@@ -1,16 +1,23 @@
 """A finished run, back in three lines of a notebook."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
 
 from disentone import checkpoints
-from disentone.config import plain
+from disentone.config import accepted, check_node
 from disentone.data import FactorData
+from disentone.errors import message
 from disentone.models import Model
+from disentone.run import trust as trusted
+
+# A look at a run should neither render nor fetch all of its data, and a run folder names the place.
+WITHOUT_WRITING = {"mode": "on_the_fly", "download": False}
+BUILT = ("data", "model")
 
 
 class Run(NamedTuple):
@@ -21,39 +28,70 @@ class Run(NamedTuple):
     config: dict[str, Any]
 
 
-def load(run_folder: str | Path, checkpoint: str = checkpoints.LAST, device: str | torch.device = "cpu") -> Run:
-    """The model, data module and config of a run folder; nothing else is needed.
+def load(
+    run_folder: str | Path,
+    checkpoint: str = checkpoints.LAST,
+    device: str | torch.device = "cpu",
+    trust: Sequence[str] = (),
+) -> Run:
+    """The model, data module and config of a run folder; nothing else is needed, built or written.
 
     Args:
         run_folder: of a run, finished or not.
         checkpoint: ``last.ckpt``, which is scored, or ``best.ckpt`` by its fit to validation rows.
         device: of the model.
+        trust: packages, beside ours and those of torch and Lightning, whose classes the run folder may name. They are
+            imported and run: name those that are yours or that you have read.
 
     Returns:
         the model in evaluation mode, the data module (of sounds: rendered on the fly), the resolved config.
 
     Raises:
-        ValueError: if the folder is no run's, or the checkpoint is not there or cannot be read.
+        ValueError: if the folder is no run's, names what is not trusted, or its data or model cannot be built; if the
+            checkpoint is not there, cannot be read or is another network's; if there is no such device.
 
     """
     folder = Path(run_folder)
-    if not (folder / "config.yaml").is_file():
-        raise ValueError(f"{folder} is no run folder: it has no config.yaml")
-    kept = plain(OmegaConf.load(folder / "config.yaml")) | {"run_dir": str(folder)}
-    kept.pop("hydra", None)
-    config = OmegaConf.create(kept)
+    _check_device(device)
+    config = trusted.read(folder)
+    trusted.check(config, trust, BUILT)
+    for name in BUILT:
+        check_node(name, config.get(name))
     path = folder / "checkpoints" / checkpoint
     if not path.is_file():
         raise ValueError(f"{folder} has no checkpoint {checkpoint}; there are {_names(path.parent)}")
-    weights = checkpoints.read(path, device)["state_dict"]
+    weights = _weights(path, device)
 
-    if "mode" in config.data:
-        config.data.mode = "on_the_fly"  # a look at a few sounds should not render all
-    data = instantiate(config.data, _convert_="all")
-    data.setup()
-    model = instantiate(config.model, _convert_="all")(data.shape).to(device).eval()
-    model.load_state_dict({key.removeprefix("vae."): value for key, value in weights.items() if key.startswith("vae.")})
-    return Run(model, data, plain(config, resolve=True))
+    taken = accepted(get_class(config["data"]["_target_"]))
+    config["data"] |= {key: value for key, value in WITHOUT_WRITING.items() if key in taken}
+    try:
+        data = instantiate(config["data"], _convert_="all")
+        data.setup()
+        model = instantiate(config["model"], _convert_="all")(data.shape).to(device).eval()
+    except (InstantiationException, AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder}/config.yaml describes no run that can be built: {message(error)}") from error
+    try:
+        model.load_state_dict(weights)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        what = " ".join(str(error).split())[:300]
+        raise ValueError(f"{path} is of another network than {folder}/config.yaml describes: {what}") from error
+    return Run(model, data, config)
+
+
+def _check_device(device: str | torch.device) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
+        there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        raise ValueError(f"device: there is no {device!r} here; there are {', '.join(there)}") from error
+
+
+def _weights(path: Path, device: str | torch.device) -> dict[str, Any]:
+    state = checkpoints.read(path, device)["state_dict"]
+    names = [name for name in state if str(name).startswith("vae.")] if isinstance(state, dict) else []
+    if not names:
+        raise ValueError(f"{path} holds no weights of a model")
+    return {name.removeprefix("vae."): state[name] for name in names}
 
 
 def _names(folder: Path) -> str:

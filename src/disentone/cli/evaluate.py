@@ -63,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--dci-backend", choices=BACKENDS, help="of DCI instead of the preset's")
     command.add_argument("--out", help="file to write (default: scores.json, in run folders scores_<preset>.json)")
+    command.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="import classes of this package, too, if the run folder names them; may be given more than once",
+    )
     return command
 
 
@@ -103,7 +110,7 @@ def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     from disentone.codes import encode
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    run = load(folder, device=device)
+    run = load(folder, device=device, trust=options.trust)
     rows = run.data.evaluation_rows(ROWS)
     codes = encode(run.model, run.data, rows, device).mean
     scores = score(codes, run.data.positions(rows), run.data.space.names, options)
