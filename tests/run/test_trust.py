@@ -396,11 +396,12 @@ def test_no_link_leads_out_of_the_folder(run_folder: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("file", ["{folder}/checkpoints/../../precious", "s3://bucket/precious"])
-def test_no_checkpoint_names_a_file_elsewhere(file: str, run_folder: Path) -> None:
+@pytest.mark.parametrize("state", [lambda file: {"best_model_path": file}, lambda file: {"best_k_models": {file: 1}}])
+def test_no_checkpoint_names_a_file_elsewhere(file: str, state, run_folder: Path) -> None:
     path = run_folder / "checkpoints" / "last.ckpt"
     checkpoint = torch.load(path, weights_only=True)
-    for state in checkpoint["callbacks"].values():
-        state["best_model_path"] = file.format(folder=run_folder)
+    for before in checkpoint["callbacks"].values():
+        before |= state(file.format(folder=run_folder))
     torch.save(checkpoint, path)
     with pytest.raises(ValueError, match=r"last.ckpt names the file .*precious, which is not in the run folder"):
         trust.check_training(run_folder)

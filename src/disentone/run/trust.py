@@ -175,13 +175,15 @@ def _resolved(written: Mapping[str, Any], folder: Path, run_dir: Path) -> dict[s
 
 
 def _strings(config: Any) -> Iterator[tuple[str, str]]:
-    """Every text of a config with its dotted name."""
+    """Every text of a config, names included, with its dotted name."""
     children: list[tuple[Any, Any]] = []
     if isinstance(config, Mapping):
         children = list(config.items())
     elif isinstance(config, list | tuple):
         children = list(enumerate(config))
     for name, child in children:
+        if isinstance(name, str):
+            yield f"the name {name}", name
         if isinstance(child, str | Path):
             yield str(name), str(child)
         for inner, text in _strings(child):
