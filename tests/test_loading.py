@@ -110,7 +110,7 @@ def checkpointed(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], An
             "has no checkpoint last.ckpt; there are best.ckpt",
         ),
         (lambda folder: (folder / "checkpoints" / "last.ckpt").write_bytes(b"no"), "last.ckpt"),
-        (checkpointed(list), "last.ckpt holds no weights of a model"),
+        (checkpointed(list), "last.ckpt is no checkpoint of a training run"),
         (checkpointed(lambda weights: {}), "last.ckpt holds no weights of a model"),
         (checkpointed(lambda weights: {5: weights}), "last.ckpt holds no weights of a model"),
         (checkpointed(lambda weights: {name: [1] for name in weights}), "last.ckpt is of another network"),

@@ -37,6 +37,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 with written_whole(target.with_name(PREVIOUS)) as second:
                     _copy_name(target, second)
 
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Remove a file. Lightning would remove folders as well, and a checkpoint from elsewhere may name one."""
+        Path(path).unlink(missing_ok=True)
+
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: Any = None
     ) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A finished run, back in three lines of a notebook."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,9 @@ from disentone.config import accepted, check_node
 from disentone.data import FactorData
 from disentone.errors import message
 from disentone.models import Model
+from disentone.provenance import code, provenance
 from disentone.run import trust as trusted
+from disentone.run.folder import RunFolder
 
 # A look at a run should neither render nor fetch all of its data, and a run folder names the place.
 WITHOUT_WRITING = {"mode": "on_the_fly", "download": False}
@@ -54,10 +57,12 @@ def load(
     folder = Path(run_folder)
     _check_device(device)
     config = trusted.read(folder)
+    RunFolder(folder).check_format()
+    _warn_of_other_code(RunFolder(folder))
     trusted.check(config, trust, BUILT)
     for name in BUILT:
         check_node(name, config.get(name))
-    path = folder / "checkpoints" / checkpoint
+    path = RunFolder(folder).checkpoints / checkpoint
     if not path.is_file():
         raise ValueError(f"{folder} has no checkpoint {checkpoint}; there are {_names(path.parent)}")
     weights = _weights(path, device)
@@ -76,6 +81,16 @@ def load(
         what = " ".join(str(error).split())[:300]
         raise ValueError(f"{path} is of another network than {folder}/config.yaml describes: {what}") from error
     return Run(model, data, config)
+
+
+def _warn_of_other_code(folder: RunFolder) -> None:
+    """Say where the numbers may not be those of the run: its synth, for instance, may have changed since."""
+    trained, now = folder.code, code(provenance())
+    if trained and trained[-1] != now:
+        warnings.warn(
+            f"{folder.path} was trained by {trained[-1]}, and this is {now}: images and codes may be other ones",
+            stacklevel=3,
+        )
 
 
 def _check_device(device: str | torch.device) -> None:

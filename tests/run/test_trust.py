@@ -16,8 +16,10 @@ from conftest import EXPERIMENTS
 from disentone import config as configs
 from disentone import loading
 from disentone.cli import evaluate
+from disentone.cli.arguments import for_hydra
 from disentone.report import report
 from disentone.run import trust
+from disentone.run.folder import RunFolder
 
 # A module that tells when it is imported, and when anything in it is called.
 TRAP = """
@@ -422,9 +424,7 @@ def test_a_loaded_run_writes_nothing(run_folder: Path, tmp_path: Path, monkeypat
 
 def test_a_loaded_run_downloads_nothing(compose_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
-    folder.mkdir()
-    cfg = compose_config(["experiment=mnist", f"data.folder={tmp_path / 'digits'}"])
-    (folder / "config.yaml").write_text(configs.to_yaml(cfg))
+    RunFolder(folder).begin(compose_config(["experiment=mnist", f"data.folder={tmp_path / 'digits'}"]), {})
     (folder / "checkpoints").mkdir()
     torch.save({"state_dict": {"vae.x": torch.zeros(1)}}, folder / "checkpoints" / "last.ckpt")
     monkeypatch.setattr("disentone.data.mnist._download", lambda *_: pytest.fail("downloads"))
@@ -433,6 +433,19 @@ def test_a_loaded_run_downloads_nothing(compose_config, tmp_path: Path, monkeypa
     ):
         disentone.load(folder)
     assert not (tmp_path / "digits").exists()
+
+
+@pytest.mark.parametrize("verb", ["resume", "reproduce"])
+def test_a_run_folder_is_checked_before_it_is_trained_on(verb: str, run_folder: Path, sprung) -> None:
+    if verb == "resume":
+        (run_folder / "run.json").unlink()
+    assert for_hydra([f"{verb}={run_folder}"])[:2] == ["--config-dir", str(run_folder)]
+    change(run_folder, "callbacks.surprise", {"_target_": "trap.Callback"})
+    with pytest.raises(ValueError, match=r"callbacks.surprise._target_: trap.Callback is of trap; .* trust=\[trap\]"):
+        for_hydra([f"{verb}={run_folder}"])
+    assert not sprung()
+    with pytest.raises(ValueError, match=r"there is no trap\.Callback to import"):
+        for_hydra([f"{verb}={run_folder}", "trust=[trap,/elsewhere]"])
 
 
 def test_the_page_names_what_is_admitted() -> None:

@@ -90,33 +90,45 @@ def _naming(arguments: Sequence[str]) -> list[str]:
 
 
 def _resumed(arguments: Sequence[str]) -> list[str]:
-    folder = RunFolder(_sole(arguments, "resume", "continues a run as it was configured"))
+    path, trust = _sole(arguments, "resume", "continues a run as it was configured")
+    folder = RunFolder(path)
     if folder.state is State.FINISHED:
         raise ValueError(f"{folder.path} is finished: its scores are in {folder.scores.name}")
-    return of_run_folder(folder.path)
+    _check(path, trust)
+    return of_run_folder(path)
 
 
 def _reproduced(arguments: Sequence[str]) -> list[str]:
-    original = RunFolder(_sole(arguments, "reproduce", "trains a run anew as it was configured"))
-    if original.state is not State.FINISHED:
-        raise ValueError(f"{original.path} is not finished; there are no scores to compare with yet")
+    path, trust = _sole(arguments, "reproduce", "trains a run anew as it was configured")
+    if RunFolder(path).state is not State.FINISHED:
+        raise ValueError(f"{path} is not finished; there are no scores to compare with yet")
     found = reproduced(arguments)
     assert found is not None
-    return of_run_folder(original.path, found[1].path)
+    _check(path, trust, found[1].path)
+    return of_run_folder(path, found[1].path)
 
 
-def _sole(arguments: Sequence[str], verb: str, what: str) -> Path:
-    """The run folder of an argument that stands alone."""
+def _check(folder: Path, trust: Sequence[str], run_dir: Path | None = None) -> None:
+    """The folder may be somebody else's: what it asks for is looked at before anything is imported for it."""
+    from disentone.run.trust import check_training
+
+    check_training(folder, trust, run_dir)
+
+
+def _sole(arguments: Sequence[str], verb: str, what: str) -> tuple[Path, list[str]]:
+    """The run folder of an argument that only ``trust=`` may stand beside, and what the user trusts."""
     argument = next(argument for argument in arguments if argument.startswith(f"{verb}="))
     folder = RunFolder(Path(argument.removeprefix(f"{verb}=")).absolute())
-    if others := [other for other in arguments if other != argument]:
-        raise ValueError(f"{argument} {what}; it cannot be combined with {' '.join(others)}")
+    others = [other for other in arguments if other != argument]
+    trusted = [other.removeprefix("trust=").strip("[]") for other in others if other.startswith("trust=")]
+    if unknown := [other for other in others if not other.startswith("trust=")]:
+        raise ValueError(f"{argument} {what}; it cannot be combined with {' '.join(unknown)}")
     if not folder.path.is_dir():
         raise ValueError(f"{argument}: there is no such folder")
     if not folder.config.is_file():
         raise ValueError(f"{argument} is no run folder: it has no {folder.config.name}")
     folder.check_format()
-    return folder.path
+    return folder.path, [name.strip() for text in trusted for name in text.split(",") if name.strip()]
 
 
 def of_run_folder(folder: Path, target: Path | None = None) -> list[str]:

@@ -142,7 +142,7 @@ def build(cfg: DictConfig, folder: RunFolder, **trainer_settings: Any) -> Run:
     facts = provenance()
     if first and signals.PARENT not in os.environ:  # a parent has begun the folder already
         folder.begin(given, facts)
-    if first and (others := folder.other_code):
+    if first and (others := [name for name in dict.fromkeys(folder.code) if name != code(facts)]):
         print(
             f"{folder.path} was begun by other code ({', '.join(others)}; this is {code(facts)}); run.json keeps both"
         )

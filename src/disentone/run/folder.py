@@ -152,7 +152,7 @@ class RunFolder:
     def begin(self, config: DictConfig, facts: dict[str, Any]) -> None:
         """Write the config and who trains it with what; an earlier error stays readable beside.
 
-        ``config.yaml`` can be run again; ``begun.json`` holds what it says, with every interpolation resolved, and which
+        ``config.yaml`` can be run again; ``begun.json`` holds what it says, every interpolation resolved, and which
         of it decides the numbers.
 
         Args:
@@ -183,11 +183,9 @@ class RunFolder:
         write_atomically(self.record, json.dumps(record, indent=2))
 
     @property
-    def other_code(self) -> list[str]:
-        """The code of earlier sessions that differs from that of the last one, in words."""
-        sessions = self._sessions
-        found = dict.fromkeys(code(session) for session in sessions)
-        return [name for name in found if name != code(sessions[-1])]
+    def code(self) -> list[str]:
+        """The code of every session that trained the run, in words, the first session first."""
+        return [code(session) for session in self._sessions]
 
     @property
     def _sessions(self) -> list[dict[str, Any]]:

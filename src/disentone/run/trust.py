@@ -27,6 +27,7 @@ from disentone.data import FactorData
 from disentone.frontends import Frontend
 from disentone.models import Model
 from disentone.objectives import Objective
+from disentone.run.folder import RunFolder
 from disentone.synths import Synth
 
 # Where a class may be defined. Lightning's other loggers send what they log to a server that their options name.
@@ -121,7 +122,7 @@ def check_training(folder: Path, trust: Sequence[str] = (), run_dir: Path | None
     for key, value in flat(written.get("hydra", {})):
         if key not in ours or ours[key] != value:
             raise ValueError(f"{_of(folder)}: hydra.{key} is not this project's; remove the section hydra")
-    if "defaults" in written or re.search(r"^\s*#.*@package", (folder / "config.yaml").read_text(), re.MULTILINE):
+    if "defaults" in written or re.search(r"^\s*#.*@package", RunFolder(folder).config.read_text(), re.M):
         raise ValueError(f"{_of(folder)} adds other files by a list of defaults or a package; remove these lines")
     if written.get("run_dir") != RUN_DIR:
         raise ValueError(f"{_of(folder)}: expected run_dir: {RUN_DIR}, got {written.get('run_dir')}")
@@ -130,18 +131,18 @@ def check_training(folder: Path, trust: Sequence[str] = (), run_dir: Path | None
     _check_folders(config, folder, run_dir or folder, trust)
     _check_links(run_dir or folder, trust)
     for name in (checkpoints.LAST, checkpoints.PREVIOUS):
-        _check_checkpoint(folder / "checkpoints" / name)
+        _check_checkpoint(RunFolder(folder).checkpoints / name)
 
 
 # Reading.
 
 
 def _of(folder: Path) -> str:
-    return str(folder / "config.yaml")
+    return str(RunFolder(folder).config)
 
 
 def _written(folder: Path) -> dict[str, Any]:
-    path = folder / "config.yaml"
+    path = RunFolder(folder).config
     if not path.is_file():
         raise ValueError(f"{folder} is no run folder: it has no config.yaml")
     try:
