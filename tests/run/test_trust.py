@@ -388,6 +388,8 @@ def test_a_config_is_of_no_other_package(run_folder: Path) -> None:
 
 def test_no_link_leads_out_of_the_folder(run_folder: Path, tmp_path: Path) -> None:
     (run_folder / "inside").symlink_to(run_folder / "metrics")
+    (run_folder / "wandb" / "offline-run-1").mkdir(parents=True)
+    (run_folder / "wandb" / "offline-run-1" / "debug.log").symlink_to(tmp_path / "log")
     trust.check_training(run_folder)
     (run_folder / ".lock").unlink(missing_ok=True)
     (run_folder / ".lock").symlink_to(tmp_path / "precious")

@@ -65,6 +65,7 @@ class RunFolder:
         self.wandb_id = self.path / "wandb_id"
         self.ours = False
         """Whether the run in the folder is this process's, so that its errors belong there."""
+        self._kept: BaseException | None = None
         self._owner = self.path / "owner.json"
         self._lock = FileLock(self.path / ".lock", timeout=0)
 
@@ -204,8 +205,11 @@ class RunFolder:
             reason: one line, which a sweep's summary says of the run.
 
         """
-        if isinstance(error, RefusedError) or (self.config.exists() and not self.ours):
+        foreign = isinstance(error, RefusedError) or (self.config.exists() and not self.ours)
+        if foreign or error is self._kept:
             return
+        self._kept = error
+        self._set_error_aside()
         write_atomically(self.error, f"{''.join(traceback.format_exception(error))}\n{' '.join(reason.split())}\n")
 
     @property

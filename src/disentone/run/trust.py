@@ -293,7 +293,9 @@ def _folders(names: Sequence[str]) -> list[Path]:
 def _check_links(folder: Path, trust: Sequence[str]) -> None:
     admitted = [folder.resolve(), *_folders(trust)]
     for path in folder.rglob("*"):
-        if path.is_symlink() and not any(path.resolve().is_relative_to(root) for root in admitted):
+        # Weights & Biases itself links to its logs, and makes its links and folders anew.
+        is_theirs = path.relative_to(folder).parts[0] == "wandb" and path.parent != folder
+        if path.is_symlink() and not is_theirs and not any(path.resolve().is_relative_to(root) for root in admitted):
             raise ValueError(f"{path} is a link out of the run folder, which a resumed run may not write to; remove it")
 
 
