@@ -127,6 +127,16 @@ def test_every_member_is_its_single_run(network: str, vectorised: bool, tmp_path
         assert logged(folder)["train/rows"].equals(logged(folder / "alone")["train/rows"])
 
 
+@pytest.mark.parametrize("vectorised", [False, True])
+def test_members_whose_steps_have_several_batches_are_single_runs(vectorised: bool, tmp_path: Path) -> None:
+    settings = {"accumulate_grad_batches": 4, "max_steps": 6, "val_check_interval": 2}
+    members = [make_member(tmp_path / f"{beta}", Watched(beta), accumulate_grad_batches=4) for beta in (1.0, 8.0)]
+    stacked.fit(members, partial(make_trainer, **settings), vectorised)
+    assert [member.error for member in members] == [None, None]
+    train_alone(tmp_path / "alone", Watched(8.0), **settings)
+    check_equal(tmp_path / "8.0", tmp_path / "alone", 1e-3 if vectorised else 0)
+
+
 def test_what_suits_network_and_device_is_chosen(tmp_path: Path) -> None:
     member = make_member(tmp_path, Watched(1.0), network="attention_rnn")
     stacked.fit([member], partial(make_trainer, max_steps=2))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from tests.models.test_vae import make_vae
 
 from disentone.data import SyntheticData
@@ -26,15 +27,15 @@ def make_system(data: SyntheticData, **settings: object) -> System:
     return System(vae, BetaVAE(2.0, Constant()), lambda parameters: torch.optim.Adam(parameters, lr=1e-2))
 
 
-def fit(system: System, data: SyntheticData, **settings: object) -> pl.Trainer:
+def fit(system: System, data: SyntheticData, ckpt_path: Path | None = None, **settings: object) -> pl.Trainer:
+    defaults = {"accelerator": "cpu", "devices": 1, "max_epochs": 3, "log_every_n_steps": 1}
     trainer = pl.Trainer(
         logger=False,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        **{"accelerator": "cpu", "devices": 1, "max_epochs": 3, "log_every_n_steps": 1, **settings},
+        **{**defaults, "enable_checkpointing": False, **settings},
     )
-    trainer.fit(system, data)
+    trainer.fit(system, data, ckpt_path=ckpt_path, weights_only=True)
     return trainer
 
 
@@ -169,3 +170,84 @@ def test_a_step_asks_the_device_for_nothing(small_data: SyntheticData, monkeypat
     system.configure_optimizers().step()
     with pytest.raises(RuntimeError, match="meta"):
         image.sum().item()
+
+
+class Watch(pl.Callback):
+    """Notes which rows each pass shows, whether draws repeat, and after which steps it was validated."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, list[int]] = {}
+        self.draws: list[float] = []
+        self.validated: list[int] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: System, outputs: object, batch: Batch, _: int) -> None:
+        rows = trainer.datamodule.space.rows(batch.positions).tolist()
+        self.rows.setdefault(trainer.current_epoch, []).extend(rows)
+        self.draws.append(torch.rand(()).item())
+
+    def on_validation_end(self, trainer: pl.Trainer, module: System) -> None:
+        self.validated.append(trainer.global_step)
+
+
+PASSES = {"max_epochs": 4, "accumulate_grad_batches": 4, "num_sanity_val_steps": 0}  # of 6 batches: 2 steps
+
+
+def test_where_several_batches_make_a_step_every_pass_shows_each_row_once(small_data: SyntheticData) -> None:
+    watch = Watch()
+    trainer = fit(make_system(small_data), small_data, callbacks=[watch], **PASSES)
+    assert trainer.global_step == 8
+    rows = sorted(small_data.rows("train").tolist())
+    assert [sorted(shown) for shown in watch.rows.values()] == [rows] * 4
+    assert len({tuple(shown) for shown in watch.rows.values()}) == 4
+    assert len(set(watch.draws)) == len(watch.draws) == 24
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_run_resumed_amid_a_pass_of_short_steps_goes_on_as_the_uninterrupted_one(
+    step: int, small_data: SyntheticData, tmp_path: Path
+) -> None:
+    whole, part = (Watch(), Watch())
+    kept = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
+    torch.manual_seed(0)
+    first = make_system(small_data)
+    fit(first, small_data, callbacks=[whole, kept], **PASSES, enable_checkpointing=True)
+    second = make_system(small_data)
+    fit(second, small_data, callbacks=[part], **PASSES, ckpt_path=tmp_path / f"step={step}.ckpt")
+    count = len(part.draws)
+    assert count == 24 - [4, 6, 10][step - 1]
+    shown = [sum(watch.rows.values(), []) for watch in (whole, part)]
+    assert shown[1] == shown[0][-len(shown[1]) :]
+    assert part.draws == whole.draws[-count:]
+    assert all(torch.equal(one, other) for one, other in zip(first.parameters(), second.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"val_check_interval": 1, "check_val_every_n_epoch": None}, [1, 2, 3, 4, 5, 6, 7, 8]),
+        ({"val_check_interval": 3, "check_val_every_n_epoch": None}, [3, 6]),
+        ({"val_check_interval": 2, "check_val_every_n_epoch": 2}, [4, 8]),
+        ({"val_check_interval": 1.0}, [2, 4, 6, 8]),
+        ({"val_check_interval": 5, "check_val_every_n_epoch": None, "accumulate_grad_batches": 1}, [5, 10, 15, 20]),
+    ],
+)
+def test_validations_are_counted_in_steps(settings: dict, expected: list[int], small_data: SyntheticData) -> None:
+    watch = Watch()
+    fit(make_system(small_data), small_data, callbacks=[watch], **{**PASSES, **settings})
+    assert watch.validated == expected
+
+
+class Reached(BetaVAE):
+    """Notes at which milestones it was asked to act."""
+
+    milestones = (1, 3)
+
+    def reach(self, step: int, model: object, data: object, device: torch.device) -> None:
+        self.reached = [*getattr(self, "reached", []), step]
+
+
+def test_a_milestone_is_reached_once_where_several_batches_make_a_step(small_data: SyntheticData) -> None:
+    system = make_system(small_data)
+    system.objective = Reached(2.0, Constant())
+    fit(system, small_data, **PASSES)
+    assert system.objective.reached == [1, 3]

@@ -21,10 +21,11 @@ from torch.utils.data import DataLoader
 
 from disentone.callbacks import Progress
 from disentone.data import FactorData
+from disentone.data.factor_data import batches_done
 from disentone.models import VAE, Model
 from disentone.objectives import Objective, Terms
 from disentone.shapes import Batch, Codes, Scalar, Share
-from disentone.system import System, scalars, seed_draws
+from disentone.system import System, scalars, seed_draws, validate_after_steps
 
 PerMember = Float[Tensor, "member"]
 # Every entry of a parameter moves by its own gradients alone, so that a stack moves as its members would.
@@ -215,6 +216,7 @@ class StackedSystem(pl.LightningModule):
             self.unlogged = None
         for member in self.alive:
             member.keep("on_train_batch_end", outputs, batch, batch_idx)
+        validate_after_steps(self.trainer)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing: the time of a validation is the group's, what happens is each member's."""
@@ -273,7 +275,7 @@ class StackedSystem(pl.LightningModule):
         parts = zip(*(stack.unbind() for stack in self.stacks), strict=True)
         found = []
         for member, stream, part in zip(self.members, self.stream_of, parts, strict=True):
-            seed_draws(member.system.seed, step)
+            seed_draws(member.system.seed, batches_done(self.trainer))
             arguments = (member.system.objective, batches[stream], step, logged)
             found.append(functional_call(self.one, dict(zip(self.names, part, strict=True)), arguments))
         return {name: torch.stack([terms[name] for terms in found]) for name in found[0]}
@@ -291,7 +293,7 @@ class StackedSystem(pl.LightningModule):
         image = torch.stack([batch.image for batch in batches])[self.stream_of]
         positions = torch.stack([batch.positions for batch in batches])[self.stream_of]
         stacks = dict(zip(self.names, self.stacks, strict=True))
-        noise = self._noise(len(batches[0].image), step)
+        noise = self._noise(len(batches[0].image))
         try:
             return vmap(terms)(stacks, self.varying, image, positions, noise)
         except torch.OutOfMemoryError:
@@ -303,11 +305,11 @@ class StackedSystem(pl.LightningModule):
                 "hydra.launcher.vmap=false computes them one after the other within a step"
             ) from error
 
-    def _noise(self, count: int, step: int) -> Float[Tensor, "member batch latent"]:
+    def _noise(self, count: int) -> Float[Tensor, "member batch latent"]:
         """What each member would draw if it were alone."""
         drawn: dict[int, Tensor] = {}
         for seed in dict.fromkeys(member.system.seed for member in self.members):
-            seed_draws(seed, step)
+            seed_draws(seed, batches_done(self.trainer))
             drawn[seed] = torch.randn(count, self.one.vae.latents, device=self.device)
         return torch.stack([drawn[member.system.seed] for member in self.members])
 

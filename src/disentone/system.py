@@ -1,5 +1,6 @@
 """The LightningModule: step, log, optimiser."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,12 +10,15 @@ from torch import nn
 
 from disentone import hashing
 from disentone.data import FactorData
+from disentone.data.factor_data import batches_done
 from disentone.models import Model, WhitenedMLP
 from disentone.objectives import Objective, Terms
 from disentone.shapes import Batch, Scalar
 
 # Rows whose images are made at once.
 BATCH = 512
+# A number of batches that no training reaches.
+NEVER = sys.maxsize
 
 
 class System(pl.LightningModule):
@@ -24,8 +28,8 @@ class System(pl.LightningModule):
         vae: the network and its likelihood.
         objective: its loss.
         optimizer: called with the parameters.
-        seed: of all random draws of training and validation, each a function of the step: a resumed run draws
-            what the uninterrupted one would have, and validation never shifts the draws of training.
+        seed: of all random draws of training and validation, each a function of the batch's number: a resumed run
+            draws what the uninterrupted one would have, and validation never shifts the draws of training.
 
     """
 
@@ -65,14 +69,18 @@ class System(pl.LightningModule):
         """Let the objective act at its milestones, set the learning rate of this step, and seed its draws."""
         step, optimizer = self.global_step, self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
-        if step in self.objective.milestones:
+        if step in self.objective.milestones and not _is_amid_step(self.trainer):
             self.objective.reach(step, self.vae, self._data, self.device)
             # The moments are of another loss, along other axes.
             optimizer.state.clear()
         if (rate := self.objective.rate(step)) is not None:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * rate
-        self._seed_draws(step)
+        self._seed_draws(batches_done(self.trainer))
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """See that validations are counted in steps."""
+        validate_after_steps(self.trainer)
 
     def on_validation_epoch_start(self) -> None:
         """Seed the draws of a validation: the same every time, so that its curve is smoother."""
@@ -109,8 +117,8 @@ class System(pl.LightningModule):
         data: FactorData = self.trainer.datamodule  # type: ignore[attr-defined]
         return data
 
-    def _seed_draws(self, step: int) -> None:
-        seed_draws(self.seed, step)
+    def _seed_draws(self, number: int) -> None:
+        seed_draws(self.seed, number)
 
     def _step(self, stage: str, batch: Batch) -> Scalar:
         terms = self.objective(self.vae, batch, self.global_step)
@@ -138,18 +146,43 @@ class System(pl.LightningModule):
         return every > 0 and (self.global_step + 1) % every == 0
 
 
-def seed_draws(seed: int, step: int) -> None:
-    """Make torch's next draws a function of seed and step.
+def validate_after_steps(trainer: pl.Trainer) -> None:
+    """Let a validation follow every ``val_check_interval`` steps, where several batches make one: called as one ends.
+
+    Lightning counts batches. An interval that is a share of a pass or a time stays as it is.
+    """
+    every = trainer.val_check_interval
+    if trainer.accumulate_grad_batches == 1 or not isinstance(every, int):
+        return
+    step = trainer.global_step
+    if trainer.check_val_every_n_epoch is not None:
+        step = -(-_batches_of_pass(trainer) // trainer.accumulate_grad_batches)
+    trainer.val_check_batch = NEVER if _is_amid_step(trainer) or step % every else 1
+
+
+def _is_amid_step(trainer: pl.Trainer) -> bool:
+    """Whether the last batch left its step unfinished. The batches of a step are those of one pass."""
+    done = _batches_of_pass(trainer)
+    return done % trainer.accumulate_grad_batches > 0 and done < trainer.num_training_batches
+
+
+def _batches_of_pass(trainer: pl.Trainer) -> int:
+    """How many batches of the present pass were trained on."""
+    return trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
+
+
+def seed_draws(seed: int, number: int) -> None:
+    """Make torch's next draws a function of seed and the number of the batch.
 
     The same in every process of a run, which takes its part of the whole batch's draws.
     """
     # The 0 keeps earlier runs' numbers.
-    number = int(hashing.bits(seed, torch.tensor(step), 0))
+    mixed = int(hashing.bits(seed, torch.tensor(number), 0))
     if torch.accelerator.is_available():
-        torch.manual_seed(number)
+        torch.manual_seed(mixed)
     else:
         # The same draws. torch.manual_seed would also note a stack trace for a GPU that never comes, at every step.
-        torch.default_generator.manual_seed(number)
+        torch.default_generator.manual_seed(mixed)
 
 
 def scalars(vae: Model, terms: Terms) -> Iterator[tuple[str, Scalar]]:

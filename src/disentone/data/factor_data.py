@@ -91,7 +91,7 @@ class FactorData(pl.LightningDataModule, ABC):
         return self._loader("test")
 
     def _batches_seen(self) -> int:
-        return self.trainer.global_step * self.trainer.accumulate_grad_batches if self.trainer else 0
+        return batches_done(self.trainer) if self.trainer else 0
 
     def _loader(self, split: Split) -> DataLoader[Any]:
         seed = self.seed if split == "train" else None
@@ -108,6 +108,11 @@ class FactorData(pl.LightningDataModule, ABC):
         )
         # batch_size=None: the sampler yields whole batches of rows, the data set answers with one batch.
         return DataLoader(self.dataset(split), sampler=batches, batch_size=None, num_workers=self.num_workers)
+
+
+def batches_done(trainer: pl.Trainer) -> int:
+    """Training batches that lie behind a trainer, over all passes: its steps, or more where several make one step."""
+    return trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
 
 
 def check_divides(batch_size: int, processes: int) -> None:
