@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -215,7 +216,7 @@ def test_a_run_resumed_amid_a_pass_of_short_steps_goes_on_as_the_uninterrupted_o
     fit(second, small_data, callbacks=[part], **PASSES, ckpt_path=tmp_path / f"step={step}.ckpt")
     count = len(part.draws)
     assert count == 24 - [4, 6, 10][step - 1]
-    shown = [sum(watch.rows.values(), []) for watch in (whole, part)]
+    shown = [list(chain.from_iterable(watch.rows.values())) for watch in (whole, part)]
     assert shown[1] == shown[0][-len(shown[1]) :]
     assert part.draws == whole.draws[-count:]
     assert all(torch.equal(one, other) for one, other in zip(first.parameters(), second.parameters(), strict=True))

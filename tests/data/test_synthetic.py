@@ -5,7 +5,6 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -96,31 +95,6 @@ def test_a_second_run_opens_the_cache_and_renders_only_a_probe(tmp_path: Path, m
     monkeypatch.setattr(second, "render", lambda sounds: (rendered.append(len(sounds.keys)), original(sounds))[1])
     second.setup()
     assert sum(rendered) == 16
-
-
-@pytest.mark.parametrize("damage", ["truncated", "stale"])
-def test_a_damaged_or_stale_cache_is_rendered_anew(tmp_path: Path, damage: str) -> None:
-    make_data(tmp_path, mode="cached").setup()
-    (path,) = tmp_path.glob("*.npy")
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:500])
-    else:
-        np.save(path, np.zeros_like(np.load(path)))
-    data = make_data(tmp_path, mode="cached")
-    data.setup()
-    rows = torch.arange(48)
-    assert (data.images(rows) - data.render(data.sounds(rows))).abs().max() < 5e-4
-    assert not list(tmp_path.glob("*.tmp"))
-
-
-def test_the_cache_is_bounded_and_forgets_the_oldest(tmp_path: Path) -> None:
-    for number in range(4):
-        synth = Additive(factors=FACTORS, fixed={"slope": -0.1 * (number + 1)}, duration=0.25)
-        size = 48 * 80 * 4 * 2
-        SyntheticData(
-            synth, CQT(hop=1024), batch_size=7, mode="cached", cache_dir=tmp_path, cache_limit_gb=2.5 * size / 1e9
-        ).setup()
-    assert len(list(tmp_path.glob("*.npy"))) == 2
 
 
 def test_auto_is_cached_on_a_cpu_and_on_the_fly_where_caching_cannot_be(tmp_path: Path) -> None:
@@ -222,14 +196,12 @@ def test_on_the_fly_nothing_is_larger_than_a_batch_of_audio(tmp_path: Path) -> N
     assert largest.elements < 1.2 * 16 * data.synth.num_samples
 
 
-def test_the_cache_of_the_default_grid_is_a_quarter_of_a_gigabyte_at_most_and_stays_on_disk(tmp_path: Path) -> None:
+def test_the_cache_of_the_default_grid_is_a_quarter_of_a_gigabyte_at_most(tmp_path: Path) -> None:
     assert image_bytes(20_691, CQT().shape(16_000)) < 0.25e9
     data = make_data(tmp_path, mode="cached")
     data.setup()
     (path,) = tmp_path.glob("*.npy")
-    mapped = np.load(path, mmap_mode="r")
-    assert (mapped.dtype, mapped.nbytes) == (np.float16, image_bytes(48, data.shape))
-    assert isinstance(data._cache._images, np.memmap)
+    assert 0 < path.stat().st_size - image_bytes(48, data.shape) < 200
 
 
 @pytest.mark.parametrize(
