@@ -1,14 +1,17 @@
 """Training never hears the held-out part, and the run reports both sides of it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from conftest import TOY
+from disentone.callbacks import held_out as callback
 from disentone.cli.train import train
-from disentone.data import Correlated, HeldOut, Region, SyntheticData
+from disentone.data import Correlated, HeldOut, Region, SyntheticData, synthetic
 from disentone.frontends import CQT
 from disentone.synths import Additive
 
@@ -16,6 +19,14 @@ FACTORS = {
     "f0": {"start": 100, "stop": 1000, "step": 50},
     "decay": {"start": 0, "stop": 10, "step": 1},
     "presence": {"labels": ["all", "odd"]},
+}
+
+
+HUGE = {
+    "f0": {"start": 100, "stop": 1000, "count": 317},
+    "decay": {"start": 0, "stop": 10, "count": 317},
+    "slope": {"start": -0.9, "stop": -0.1, "count": 317},
+    "inharmonicity": {"start": 0, "stop": 1, "count": 317},
 }
 
 
@@ -60,6 +71,51 @@ def test_correlated_factors_go_together_in_training_only() -> None:
     assert abs(correlation["test"]) < 0.3
     weak = make_data(Correlated("f0", "decay", sigma=0.7))
     assert torch.corrcoef(values(weak, "train")[:, :2].T)[0, 1].item() < correlation["train"]
+
+
+@pytest.mark.parametrize("held_out", [Region(above={"f0": 800, "decay": 8}), Correlated("f0", "decay")])
+def test_of_ten_billion_rows_a_sample_is_listed(held_out: HeldOut, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthetic, "MOST_LISTED", 2_500)
+    monkeypatch.setattr(synthetic, "LISTED_AT_ONCE", 1_000)
+    monkeypatch.setattr(synthetic, "MOST_MEASURED", 500)
+    monkeypatch.setattr(callback, "MOST_SEARCHED", 5_000)
+    synth = Additive(factors=HUGE, duration=0.1)
+    settings = {"mode": "on_the_fly", "batch_size": 8}
+    whole, data = (SyntheticData(synth, CQT(hop=1024), held_out=held, **settings) for held in (None, held_out))
+    assert len(data.space) == 317**4 > 10**10
+    for split, listed in (("train", 2_500), ("validation", 500)):
+        rows = whole.rows(split, listed)
+        assert data.rows(split).tolist() == rows[held_out.kept(data.space, rows, 0)].tolist()
+    inside, outside = callback.HeldOutScores(rows=10**6)._parts(data).values()
+    assert 0 < len(inside) < 5_000
+    assert held_out.contains(data.space, data.positions(inside)).all()
+    assert set(outside.tolist()) <= set(data.rows("test").tolist())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("choice", [[], ["data/held_out=region"], ["data/held_out=correlated"]])
+def test_a_run_on_ten_billion_rows_takes_less_than_two_gigabytes(choice: list[str], tmp_path: Path) -> None:
+    """The peak is that of all processes that this one waited for, in KiB."""
+    factors = f"{{{', '.join(f'{name}: {{{_words(factor)}}}' for name, factor in HUGE.items())}}}"
+    limits = ["trainer.limit_val_batches=20", "trainer.limit_test_batches=20", "hydra.run.dir=run", "logger=csv"]
+    overrides = ["experiment=quickstart", *TOY, "data.max_rows=null", "~synth.factors", f"+synth.factors={factors}"]
+    command = [sys.executable, "-m", "disentone.cli.train", *overrides, *limits, *choice]
+    result = subprocess.run([sys.executable, "-c", PEAK, *command], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "run" / "scores.json").exists()
+    assert int(result.stdout.split()[-1]) < 2 * 2**20
+
+
+PEAK = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
+
+def _words(factor: dict[str, float]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in factor.items())
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from disentone.config import config_dir
 from disentone.data import Sounds, SyntheticData
 from disentone.data.batches import Batches
 from disentone.data.cache import image_bytes
+from disentone.data.synthetic import _split_sizes
 from disentone.frontends import CQT
 from disentone.synths import Additive
 
@@ -185,6 +186,13 @@ def test_ten_million_rows_start_without_being_listed_and_are_scored_on_a_sample(
         assert next(iter(data.train_dataloader())).positions.shape == (64, 3)
         assert len(data.evaluation_rows(50_000).unique()) == 50_000
     assert largest.elements < 1_000_000
+
+
+def test_validation_and_test_of_a_huge_space_are_as_many_rows_as_can_be_seen_each_time() -> None:
+    fractions = (0.8, 0.1, 0.1)
+    assert _split_sizes(20_691, fractions) == {"train": 16_553, "validation": 2_069, "test": 2_069}
+    sizes = _split_sizes(10**10, fractions)
+    assert sizes == {"train": 10**10 - 100_000, "validation": 50_000, "test": 50_000}
 
 
 def test_on_the_fly_nothing_is_larger_than_a_batch_of_audio(tmp_path: Path) -> None:

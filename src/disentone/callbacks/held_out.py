@@ -13,12 +13,16 @@ from disentone.objectives import kl_per_latent
 from disentone.shapes import Rows
 from disentone.system import System
 
+# The most rows that are looked through for those of the held-out part.
+MOST_SEARCHED = 1_000_000
+
 
 class HeldOutScores(pl.Callback):
     """At the test, reconstruction and scores inside and outside of the held-out part, if the data has one.
 
     Logged as ``test/inside/<term>`` and ``test/outside/<term>``, from where they reach ``scores.json``. Inside are
-    rows of the held-out part, outside test rows beyond it. A factor with one value there is left out of the scores.
+    rows of the held-out part, outside test rows beyond it. A factor with one value there is left out of the scores. Of
+    a space of more than a million rows a seeded sample is searched.
 
     Args:
         rows: the most rows of either part.
@@ -47,7 +51,7 @@ class HeldOutScores(pl.Callback):
 
     def _parts(self, data: FactorData) -> dict[str, Rows]:
         assert data.held_out is not None
-        every, test = data.evaluation_rows(data.num_rows), data.rows("test")
+        every, test = data.evaluation_rows(MOST_SEARCHED), data.rows("test", MOST_SEARCHED)
         inside = every[data.held_out.contains(data.space, data.positions(every))]
         outside = test[~data.held_out.contains(data.space, data.positions(test))]
         order = torch.Generator().manual_seed(self.seed)

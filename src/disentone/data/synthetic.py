@@ -21,7 +21,11 @@ from disentone.precision import full_float32
 from disentone.shapes import Audio, Batch, Image, Positions, Rows, Share
 from disentone.synths import Synth
 
+# Rows that training is drawn from where a part of the space is held out: they are listed.
 MOST_LISTED = 20_000_000
+LISTED_AT_ONCE = 100_000
+# Rows of validation and of test, which are all seen each time.
+MOST_MEASURED = 50_000
 
 
 class Sounds(NamedTuple):
@@ -45,10 +49,12 @@ class SyntheticData(FactorData):
         mode: ``on_the_fly`` renders every batch on its device; ``cached`` renders the whole space once, as
             float16 on disk, for all runs with the same synth and front-end; ``auto`` is cached on a CPU where
             the limit admits it, and on the fly elsewhere.
-        fractions: of the rows for train, validation and test.
+        fractions: of the rows for train, validation and test. Validation and test have 50,000 rows each at most, the
+            rest is trained on.
         continuous: train on draws from the factors' ranges, new ones every epoch, instead of the grid's rows.
         renew_nuisances: give every row new nuisances (noise, phases, onset, level) every epoch.
-        held_out: a part of the space that train and validation rows leave out; the test rows have it.
+        held_out: a part of the space that train and validation rows leave out; the test rows have it. Of more than
+            20 million training rows a seeded sample of so many is used, less those that are left out.
         views: gives every row of a batch a partner, for methods that learn from pairs. A partner may be any row of the
             grid, of whichever split; no row outside of the held-out part has a partner inside.
         max_rows: use only so many rows, a seeded sample; all by default.
@@ -207,12 +213,12 @@ class SyntheticData(FactorData):
         """The rows that are left of train and validation, listed; their sizes shrink."""
         if self.continuous:
             raise ValueError("data.held_out leaves rows of the grid out; it cannot go with data.continuous")
-        if self.num_rows > MOST_LISTED:
-            raise ValueError(f"data.held_out lists the rows it leaves, at most {MOST_LISTED:,}; set data.max_rows")
         left: dict[Split, Rows] = {}
         for split in ("train", "validation"):
-            rows = self._order(self._starts[split] + torch.arange(self.sizes[split]))
-            left[split] = rows[held_out.kept(self.space, rows, self.seed)]
+            size = min(self.sizes[split], MOST_LISTED)
+            indices = (torch.arange(i, min(i + LISTED_AT_ONCE, size)) for i in range(0, size, LISTED_AT_ONCE))
+            listed = (self._order(self._starts[split] + part) for part in indices)
+            left[split] = torch.cat([rows[held_out.kept(self.space, rows, self.seed)] for rows in listed])
             if not len(left[split]):
                 raise ValueError(f"data.held_out leaves no {split} rows; make it smaller")
             self.sizes[split] = len(left[split])
@@ -276,7 +282,7 @@ def _batch(sounds: Sounds, images: Callable[[Sounds], Image]) -> Batch:
 def _split_sizes(rows: int, fractions: Sequence[float]) -> dict[Split, int]:
     if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(f"data.fractions must be three numbers above 0 with sum 1, got {list(fractions)}")
-    validation, test = round(rows * fractions[1]), round(rows * fractions[2])
+    validation, test = (min(round(rows * fraction), MOST_MEASURED) for fraction in fractions[1:])
     sizes: dict[Split, int] = {"train": rows - validation - test, "validation": validation, "test": test}
     if min(sizes.values()) < 1:
         raise ValueError(f"{rows} rows leave a split empty: {sizes}; write more factor values, or raise data.max_rows")
