@@ -31,11 +31,31 @@ class Walk(NamedTuple):
 
 @torch.no_grad()
 def encode(vae: Model, data: FactorData, rows: Rows, device: torch.device) -> Posterior:
-    """Posteriors of rows, encoded in large batches on ``device``, answered on the CPU."""
+    """Posteriors of rows, encoded in large batches on ``device``, answered on the CPU.
+
+    Raises:
+        ValueError: for codes that are not finite, with what is to blame: the images or the network.
+
+    """
     parts = [vae.encode(data.images(part.to(device))) for part in torch.split(rows, BATCH)]
     means = torch.cat([part.mean.float().cpu() for part in parts])
+    if not means.isfinite().all():
+        raise ValueError(_blame(data, rows, device))
     logvars = [part.logvar.float().cpu() for part in parts if part.logvar is not None]
     return Posterior(means, torch.cat(logvars) if logvars else None)
+
+
+def _blame(data: FactorData, rows: Rows, device: torch.device) -> str:
+    """Why codes are not finite."""
+    if all(data.images(part.to(device)).isfinite().all() for part in torch.split(rows, BATCH)):
+        return (
+            "codes are not finite though the images are: training diverged; a smaller optimizer.lr, a smaller "
+            "objective.beta or trainer.gradient_clip_val=1 may prevent it"
+        )
+    return (
+        "images are not finite: synth and front-end make such ones of these settings, or the file of cached images was "
+        "overwritten while it was in use; then start again, and it is rendered anew"
+    )
 
 
 def use(posterior: Posterior) -> Float[Tensor, "latent"]:

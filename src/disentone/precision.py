@@ -6,6 +6,15 @@ from contextlib import contextmanager
 import torch
 
 
+def check_device(device: torch.device) -> None:
+    """Raise ValueError for a device that cannot compute in float64, as sounds, draws and scores are."""
+    if device.type == "mps":
+        raise ValueError(
+            "the GPU of this Mac (MPS) has no float64 numbers, which sounds, draws and scores are computed with; "
+            "take trainer.accelerator=cpu"
+        )
+
+
 @contextmanager
 def full_float32() -> Iterator[None]:
     """Products in true float32: no TF32 and no autocast, whatever the trainer's precision is."""

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import instantiate
 
 from conftest import TOY
 from disentone.callbacks import held_out as callback
 from disentone.cli.train import train
+from disentone.config import check
 from disentone.data import Correlated, HeldOut, Region, SyntheticData, synthetic
 from disentone.frontends import CQT
 from disentone.synths import Additive
@@ -122,9 +124,20 @@ def _words(factor: dict[str, float]) -> str:
     ("make", "message"),
     [
         (lambda: Region(), "a held-out region needs at least one condition"),
-        (lambda: make_data(Region(above={"pitch": 3})), "no factor is called pitch; there are f0, decay, presence"),
-        (lambda: make_data(Region(equal={"presence": "even"})), "factor presence has no value even; it has all, odd"),
-        (lambda: make_data(Region(equal={"decay": 2.5})), "factor decay has no value 2.5; it has 0, 1, 2"),
+        (
+            lambda: make_data(Region(above={"pitch": 3})),
+            "data.held_out.above.pitch: no factor is called pitch; there are f0, decay, presence",
+        ),
+        (lambda: make_data(Region(equal={"f9": 1})), "data.held_out.equal.f9: no factor is called f9"),
+        (
+            lambda: make_data(Region(equal={"presence": "even"})),
+            "equal.presence: the factor has no value even; it has all, odd",
+        ),
+        (lambda: make_data(Region(equal={"decay": 2.5})), "equal.decay: the factor has no value 2.5; it has 0, 1, 2"),
+        (
+            lambda: make_data(Region(above={"f0": 800}, below={"f0": 300})),
+            "below.f0=300 holds nothing out together with its other conditions: the values of f0 go from 100 to 1000",
+        ),
         (lambda: make_data(Region(above={"f0": 1e9})), "above.f0=1e.09 holds nothing out: .* f0 go from 100 to 1000"),
         (lambda: make_data(Region(below={"decay": 0})), "below.decay=0 holds nothing out: .* decay go from 0 to 10"),
         (lambda: make_data(Region(above={"f0": 0})), "data.held_out leaves no train rows; make it smaller"),
@@ -148,3 +161,11 @@ def test_a_run_reports_inside_and_outside(choice: str, compose_config, tmp_path:
         assert scores[f"{part}/rows"] > 10
         for term in ("reconstruction_of_mean", "kl", "mig", "sap"):
             assert isinstance(scores[f"{part}/{term}"], float)
+
+
+def test_null_takes_the_conditions_of_the_config_out(compose_config) -> None:
+    words = ["data/held_out=region", "data.held_out.above=null", "data.held_out.below={f0: 300}"]
+    cfg = compose_config(words)
+    check(cfg)
+    region = instantiate(cfg.data.held_out, _convert_="all")
+    assert (region.above, region.below) == ({}, {"f0": 300})

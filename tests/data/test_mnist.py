@@ -3,6 +3,7 @@
 import gzip
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -154,3 +155,11 @@ def test_files_are_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for _ in range(2):
         assert MNIST(tmp_path / "new", split="t10k", batch_size=10).num_rows == 100
     assert calls == [str(tmp_path / "new")]
+
+
+def test_a_device_without_float64_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "t10k", 100)
+    data = MNIST(tmp_path, split="t10k", batch_size=10)
+    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("mps")))
+    with pytest.raises(ValueError, match=r"\(MPS\) has no float64 numbers"):
+        data.setup()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,10 +24,12 @@ from disentone.synths import Additive
 FACTORS = {"f0": {"start": 200, "stop": 900, "step": 100}, "decay": {"start": 0, "stop": 10, "step": 2}}
 
 
-def make_data(tmp_path: Path, noisy: bool = False, **settings: object) -> SyntheticData:
-    synth = Additive(factors=FACTORS, fixed={"snr_db": 20} if noisy else {}, duration=0.25)
+def make_data(
+    tmp_path: Path, noisy: bool = False, hop: int = 1024, duration: float = 0.25, **settings: object
+) -> SyntheticData:
+    synth = Additive(factors=FACTORS, fixed={"snr_db": 20} if noisy else {}, duration=duration)
     defaults = {"batch_size": 7, "mode": "on_the_fly", "cache_dir": tmp_path}
-    return SyntheticData(synth, CQT(hop=1024), **{**defaults, **settings})
+    return SyntheticData(synth, CQT(hop=hop), **{**defaults, **settings})
 
 
 def epoch_sounds(data: SyntheticData, epoch: int) -> list[Sounds]:
@@ -101,12 +104,21 @@ def test_a_second_run_opens_the_cache_and_renders_only_a_probe(tmp_path: Path, m
 def test_auto_is_cached_on_a_cpu_and_on_the_fly_where_caching_cannot_be(tmp_path: Path) -> None:
     for settings, expected in (
         ({}, "cached"),
+        ({"cache_limit_gb": float("inf")}, "cached"),
         ({"continuous": True}, "on_the_fly"),
         ({"cache_limit_gb": 1e-6}, "on_the_fly"),
+        ({"compile": True}, "on_the_fly"),
     ):
         data = make_data(tmp_path, mode="auto", **settings)
         data.setup()
         assert data.mode == expected
+
+
+def test_a_device_without_float64_is_refused(tmp_path: Path) -> None:
+    data = make_data(tmp_path)
+    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("mps")))
+    with pytest.raises(ValueError, match=r"\(MPS\) has no float64 numbers.*; take trainer.accelerator=cpu"):
+        data.setup()
 
 
 def test_continuous_draws_are_new_every_epoch_and_the_same_again(tmp_path: Path) -> None:
@@ -191,6 +203,8 @@ def test_ten_million_rows_start_without_being_listed_and_are_scored_on_a_sample(
 def test_validation_and_test_of_a_huge_space_are_as_many_rows_as_can_be_seen_each_time() -> None:
     fractions = (0.8, 0.1, 0.1)
     assert _split_sizes(20_691, fractions) == {"train": 16_553, "validation": 2_069, "test": 2_069}
+    with pytest.raises(ValueError, match=r"three numbers above 0 with sum 1, got \['.nan', 0.5, 0.5\]"):
+        _split_sizes(48, [".nan", 0.5, 0.5])  # as Hydra reads the word
     sizes = _split_sizes(10**10, fractions)
     assert sizes == {"train": 10**10 - 100_000, "validation": 50_000, "test": 50_000}
 
@@ -223,6 +237,17 @@ def test_the_cache_of_the_default_grid_is_a_quarter_of_a_gigabyte_at_most(tmp_pa
         ({"mode": "cached", "continuous": True}, "data.mode=cached is impossible: continuous draws never repeat"),
         ({"mode": "cached", "renew_nuisances": True, "noisy": True}, "renewed nuisances never repeat"),
         ({"mode": "cached", "cache_limit_gb": 1e-6}, "the images take 0.0 GB, data.cache_limit_gb is 1e-06"),
+        ({"mode": "cached", "compile": True}, "data.compile is of batches that are rendered, not read"),
+        ({"batch_size": True}, r"batch_size must lie in 1..38 \(the training rows\), got True"),
+        ({"fractions": (float("nan"), 0.5, 0.5)}, "data.fractions must be three numbers above 0 with sum 1"),
+        ({"cache_limit_gb": float("nan")}, "data.cache_limit_gb must be 0 or more .* got nan"),
+        ({"cache_limit_gb": -1}, "data.cache_limit_gb must be 0 or more .* got -1"),
+        (
+            {"renew_nuisances": True},
+            "this synth has nothing of that kind; give it noise, random_phase, onset or",
+        ),
+        ({"hop": 10**9}, "frontend.hop is 1,000,000,000 samples, and a sound has 4,000, .* one frame; take a smaller"),
+        ({"duration": 200_000.0}, "a batch of 2 sounds of 3,200,000,000 samples takes 24 GiB, at most 16 are possible"),
     ],
 )
 def test_contradictions_are_refused(tmp_path: Path, settings: dict, message: str) -> None:

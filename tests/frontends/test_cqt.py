@@ -286,6 +286,15 @@ def test_nothing_is_printed(capsys):
             {"fmin": 1000.0, "bins": 200, "bins_per_octave": 48},
             "200 bins from 1000 Hz reach 17.9 kHz, above Nyquist (8 kHz); use at most 144 bins",
         ),
+        (
+            {"bins": 10**6},
+            "1000000 bins from 65.406 Hz reach inf kHz, above Nyquist (8 kHz); use at most 83 bins",
+        ),
+        (
+            {"sample_rate": 10**9},
+            "the kernels of 80 bins from 65.406 Hz at a sample rate of 1,000,000,000 Hz take 160 GiB, at most 2 are "
+            "possible; use a lower sample_rate, a higher fmin or fewer bins_per_octave",
+        ),
         ({"fmin": 0.0}, "fmin must be above 0, got 0.0"),
         ({"fmin": -3.0}, "fmin must be above 0, got -3.0"),
         ({"fmin": math.nan}, "fmin must be above 0, got nan"),

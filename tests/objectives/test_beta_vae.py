@@ -108,8 +108,10 @@ def test_the_schedule_scales_beta(vae: VAE, batch: Batch) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Warmup(0), "a warm-up needs at least 1 step, got 0"),
-        (lambda: Cyclic(0), "a cycle needs at least 1 step, got 0"),
+        (lambda: Warmup(0), "a warm-up needs at least 1 step, got 0$"),
+        (lambda: Cyclic(0), "a cycle needs at least 1 step, got 0$"),
+        (lambda: Warmup(-1), "got -1; a run that is counted in epochs .* needs objective.schedule.steps=<number of"),
+        (lambda: Cyclic(-1), "got -1; a run that is counted in epochs .* needs objective.schedule.period=<number of"),
         (lambda: Cyclic(10, rise=0), r"rise must lie in \(0, 1\], got 0"),
     ],
 )

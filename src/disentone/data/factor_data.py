@@ -128,5 +128,5 @@ def check_divides(batch_size: int, processes: int) -> None:
 
 def check_batch_size(batch_size: int, rows: int) -> None:
     """Raise ValueError unless a batch can be filled from the training rows."""
-    if not 1 <= batch_size <= rows:
+    if isinstance(batch_size, bool) or not 1 <= batch_size <= rows:
         raise ValueError(f"batch_size must lie in 1..{rows} (the training rows), got {batch_size}")

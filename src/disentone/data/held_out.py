@@ -1,8 +1,10 @@
 """Parts of the space that training never hears, to measure what a model makes of the unheard."""
 
 import math
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from disentone import hashing
 from disentone.factors import FactorSpace
 from disentone.shapes import Positions, Rows
 
+MEETS: Mapping[str, Callable[[Any, float], Any]] = {"above": operator.gt, "below": operator.lt, "equal": operator.eq}
 KEEP = 10  # the stream of the draws that thin the training rows
 
 
@@ -42,7 +45,8 @@ class Region(HeldOut):
         equal: factors that have a value, or for a categorical one a name, there.
 
     Raises:
-        ValueError: without any condition; when it is used, for a condition that no value of its factor meets.
+        ValueError: without any condition; when it is used, for a factor or value that the space does not have, and for
+            conditions that no value of a factor meets.
 
     """
 
@@ -58,26 +62,36 @@ class Region(HeldOut):
 
     def contains(self, space: FactorSpace, positions: Positions) -> Bool[Tensor, "batch"]:
         """Rows that meet every condition."""
-        for name, word, limit, grid in self._limits(space):
-            if not (grid > limit if word == "above" else grid < limit).any():
-                raise ValueError(
-                    f"data.held_out.{word}.{name}={limit:g} holds nothing out: the values of {name} go from "
-                    f"{grid.min():g} to {grid.max():g}"
-                )
+        self._check(space)
         values = space.values(positions)
         inside = torch.ones(len(values), dtype=torch.bool, device=values.device)
-        for name, limit in self.above.items():
-            inside &= values[:, space.index(name)] > limit
-        for name, limit in self.below.items():
-            inside &= values[:, space.index(name)] < limit
-        for name, value in self.equal.items():
-            inside &= values[:, space.index(name)] == _number(space, name, value)
+        for word, name, number in self._conditions(space):
+            inside &= MEETS[word](values[:, space.index(name)], number)
         return inside
 
-    def _limits(self, space: FactorSpace) -> Iterator[tuple[str, str, float, Float64[np.ndarray, "value"]]]:
-        for word, limits in (("above", self.above), ("below", self.below)):
-            for name, limit in limits.items():
-                yield name, word, limit, space.factors[space.index(name)].grid
+    def _conditions(self, space: FactorSpace) -> Iterator[tuple[str, str, float]]:
+        """Every condition: its word, its factor, its number."""
+        for word in MEETS:
+            for name, value in getattr(self, word).items():
+                if name not in space.names:
+                    raise ValueError(
+                        f"data.held_out.{word}.{name}: no factor is called {name}; there are {', '.join(space.names)}"
+                    )
+                yield word, name, _number(space, word, name, value)
+
+    def _check(self, space: FactorSpace) -> None:
+        """Raise ValueError for conditions that no value meets, alone or together with others of its factor."""
+        met: dict[str, Bool[np.ndarray, " value"]] = {}
+        for word, name, number in self._conditions(space):
+            grid = space.factors[space.index(name)].grid
+            alone = MEETS[word](grid, number)
+            met[name] = met.get(name, alone) & alone
+            if not met[name].any():
+                also = " together with its other conditions" if alone.any() else ""
+                raise ValueError(
+                    f"data.held_out.{word}.{name}={number:g} holds nothing out{also}: the values of {name} go from "
+                    f"{grid.min():g} to {grid.max():g}"
+                )
 
     def kept(self, space: FactorSpace, rows: Rows, seed: int) -> Bool[Tensor, "batch"]:
         """All rows outside."""
@@ -123,12 +137,11 @@ class Correlated(HeldOut):
         return a.double() - b.double()
 
 
-def _number(space: FactorSpace, name: str, value: float | str) -> float:
+def _number(space: FactorSpace, word: str, name: str, value: float | str) -> float:
     factor = space.factors[space.index(name)]
-    if factor.labels is not None:
-        if value not in factor.labels:
-            raise ValueError(f"factor {name} has no value {value}; it has {', '.join(factor.labels)}")
-        return float(list(factor.labels).index(str(value)))
-    if value not in factor.grid:
-        raise ValueError(f"factor {name} has no value {value}; it has {', '.join(f'{v:g}' for v in factor.grid)}")
-    return float(value)
+    if word != "equal":
+        return float(value)
+    known = [f"{number:g}" for number in factor.grid] if factor.labels is None else factor.labels
+    if value not in (factor.grid if factor.labels is None else factor.labels):
+        raise ValueError(f"data.held_out.equal.{name}: the factor has no value {value}; it has {', '.join(known)}")
+    return float(value) if factor.labels is None else float(list(factor.labels).index(str(value)))

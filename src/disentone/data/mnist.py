@@ -21,6 +21,7 @@ from disentone.data.batches import Carried
 from disentone.data.factor_data import FactorData, Split, check_batch_size
 from disentone.factors import FactorSpace
 from disentone.hashing import Permutation
+from disentone.precision import check_device
 from disentone.shapes import Batch, Image, Positions, Rows, Share
 
 UNSIGNED_BYTE = 8
@@ -106,6 +107,7 @@ class MNIST(FactorData):
         """Take the digits to the device once: all 70,000 are 55 MB."""
         if self.trainer:
             device = self.trainer.strategy.root_device
+            check_device(device)
             self._pixels, self._digits = self._pixels.to(device), self._digits.to(device)
 
     def on_after_batch_transfer(self, batch: Digits, dataloader_idx: int) -> Batch:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Int64
@@ -16,8 +16,9 @@ from disentone.data.held_out import HeldOut
 from disentone.data.views import Views
 from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
+from disentone.frontends.frontend import Spectrogram
 from disentone.hashing import Permutation
-from disentone.precision import full_float32
+from disentone.precision import check_device, full_float32
 from disentone.shapes import Audio, Batch, Image, Positions, Rows, Share
 from disentone.synths import Synth
 
@@ -26,6 +27,8 @@ MOST_LISTED = 20_000_000
 LISTED_AT_ONCE = 100_000
 # Rows of validation and of test, which are all seen each time.
 MOST_MEASURED = 50_000
+# Of a batch's sounds alone; rendering and network take several times as much.
+MOST_BYTES = 2**34
 
 
 class Sounds(NamedTuple):
@@ -48,7 +51,7 @@ class SyntheticData(FactorData):
         batch_size: rows of a batch, whichever number of processes share it.
         mode: ``on_the_fly`` renders every batch on its device; ``cached`` renders the whole space once, as
             float16 on disk, for all runs with the same synth and front-end; ``auto`` is cached on a CPU where
-            the limit admits it, and on the fly elsewhere.
+            the limit admits it and ``compile`` is not asked for, and on the fly elsewhere.
         fractions: of the rows for train, validation and test. Validation and test have 50,000 rows each at most, the
             rest is trained on.
         continuous: train on draws from the factors' ranges, new ones every epoch, instead of the grid's rows.
@@ -66,7 +69,8 @@ class SyntheticData(FactorData):
             a GPU, where a hundred small ones may take longer to launch than to run. The first batch then takes long.
 
     Raises:
-        ValueError: for settings that leave a split without rows or contradict one another.
+        ValueError: for settings that leave a split without rows, contradict one another or need more than 16 GiB for
+            the sounds of a batch.
 
     """
 
@@ -95,6 +99,16 @@ class SyntheticData(FactorData):
             raise ValueError(f"the synth runs at {synth.sample_rate} Hz, the front-end at {frontend.sample_rate} Hz")
         if mode not in ("auto", "on_the_fly", "cached"):
             raise ValueError(f"data.mode must be auto, on_the_fly or cached, got {mode}")
+        if renew_nuisances and not synth.is_random:
+            raise ValueError(
+                "data.renew_nuisances renews what no factor tells of, and this synth has nothing of that kind; give it "
+                "noise, random_phase, onset or level_db, or leave data.renew_nuisances out"
+            )
+        if isinstance(frontend, Spectrogram) and frontend.hop > synth.num_samples:
+            raise ValueError(
+                f"frontend.hop is {frontend.hop:,} samples, and a sound has {synth.num_samples:,}, so that images "
+                "would have one frame; take a smaller hop or a longer synth.duration"
+            )
         self.synth, self.frontend, self.space = synth, frontend, synth.space
         self.continuous, self.renew_nuisances = continuous, renew_nuisances
         self.shape = frontend.shape(synth.num_samples)
@@ -107,7 +121,11 @@ class SyntheticData(FactorData):
             raise ValueError("views relate rows of the grid to one another; they cannot go with data.continuous")
         self._kept = {} if held_out is None else self._leave_out(held_out)
         check_batch_size(batch_size, self.sizes["train"])
-        self._cache_dir, self._cache_limit = Path(cache_dir), int(cache_limit_gb * 1e9)
+        _check_audio_size(batch_size, synth.num_samples)
+        if not cache_limit_gb >= 0:
+            raise ValueError(f"data.cache_limit_gb must be 0 or more (.inf for no limit), got {cache_limit_gb}")
+        self._cache_dir, self._cache_limit = Path(cache_dir), cache_limit_gb * 1e9
+        self._compiles = compile
         self._cache: ImageCache | None = None
         self.mode = self._checked_mode(mode)
         self._image_of: Callable[[Positions, Rows], Image] = self._rendered
@@ -166,6 +184,7 @@ class SyntheticData(FactorData):
     def setup(self, stage: str | None = None) -> None:
         """Render the cache, or open it, if the mode asks for one."""
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        check_device(device)
         if self.mode == "auto":
             self.mode = "cached" if device.type == "cpu" and self._cache_refusal() is None else "on_the_fly"
         if self.mode == "cached" and self._cache is None:
@@ -233,6 +252,8 @@ class SyntheticData(FactorData):
         size = image_bytes(len(self.space), self.shape)
         if self.continuous:
             return "continuous draws never repeat"
+        if self._compiles:
+            return "data.compile is of batches that are rendered, not read"
         if self.renew_nuisances and self.synth.is_random:
             return "renewed nuisances never repeat"
         if size > self._cache_limit:
@@ -279,8 +300,18 @@ def _batch(sounds: Sounds, images: Callable[[Sounds], Image]) -> Batch:
     return Batch(image, sounds.positions, sounds.share, partner)
 
 
-def _split_sizes(rows: int, fractions: Sequence[float]) -> dict[Split, int]:
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+def _check_audio_size(batch_size: int, num_samples: int) -> None:
+    if (size := 4 * batch_size * num_samples) > MOST_BYTES:
+        raise ValueError(
+            f"a batch of {batch_size} sounds of {num_samples:,} samples takes {size / 2**30:,.0f} GiB, at most "
+            f"{MOST_BYTES / 2**30:.0f} are possible; use a smaller synth.duration, synth.sample_rate or data.batch_size"
+        )
+
+
+def _split_sizes(rows: int, fractions: Sequence[Any]) -> dict[Split, int]:
+    are_numbers = len(fractions) == 3 and all(isinstance(part, int | float) for part in fractions)
+    # So written, nan is refused too.
+    if not (are_numbers and min(fractions) > 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise ValueError(f"data.fractions must be three numbers above 0 with sum 1, got {list(fractions)}")
     validation, test = (min(round(rows * fraction), MOST_MEASURED) for fraction in fractions[1:])
     sizes: dict[Split, int] = {"train": rows - validation - test, "validation": validation, "test": test}

@@ -20,6 +20,8 @@ from disentone.shapes import Audio
 HALF_BANDWIDTH = 0.75
 # Of full scale (-106 dB): how far a lower rate may move the transform of any sinusoid.
 TOLERANCE = 5e-6
+# What kernels may take while they are made, before they are cut to their own support.
+MOST_BYTES = 2**31
 # Real and imaginary kernels of so many are 16, what a vector register of a CPU holds.
 BINS_AT_ONCE = 8
 CLIPS_AT_ONCE = 64
@@ -44,7 +46,8 @@ class CQT(Spectrogram):
         floor_db: what counts as silence.
 
     Raises:
-        ValueError: where a bin's filter reaches Nyquist, or a setting is not positive.
+        ValueError: where a bin's filter reaches Nyquist, the kernels need more than 2 GiB, or a setting is not
+            positive.
 
     """
 
@@ -188,15 +191,23 @@ def _nnaudio_kernels(
 
 
 def _check_range(sample_rate: int, fmin: float, bins: int, bins_per_octave: int, gamma: float) -> None:
-    nyquist = sample_rate / 2
+    nyquist, octaves = sample_rate / 2, (bins - 1) / bins_per_octave
     quality = 1 / (2 ** (1 / bins_per_octave) - 1)
     # Half the bandwidth is a share of the frequency, and what gamma adds.
     share, constant = HALF_BANDWIDTH / quality, HALF_BANDWIDTH * gamma
-    top = fmin * 2 ** ((bins - 1) / bins_per_octave) * (1 + share) + constant
+    # Beyond so many octaves there is no number for it.
+    top = fmin * 2**octaves * (1 + share) + constant if octaves < 100 else math.inf
     if top >= nyquist:
         ratio = (nyquist - constant) / (1 + share) / fmin
         most = max(0, math.ceil(bins_per_octave * math.log2(ratio))) if ratio > 0 else 0
         raise ValueError(
             f"{bins} bins from {fmin:g} Hz reach {top / 1000:.1f} kHz, above Nyquist ({nyquist / 1000:g} kHz); "
             f"use {f'at most {most} bins' if most else 'a lower fmin'}"
+        )
+    taps = 2 ** math.ceil(math.log2(quality * sample_rate / (fmin + gamma * quality)))
+    if (size := 8 * bins * taps) > MOST_BYTES:
+        raise ValueError(
+            f"the kernels of {bins} bins from {fmin:g} Hz at a sample rate of {sample_rate:,} Hz take "
+            f"{size / 2**30:,.0f} GiB, at most {MOST_BYTES / 2**30:.0f} are possible; use a lower sample_rate, "
+            "a higher fmin or fewer bins_per_octave"
         )

@@ -32,7 +32,7 @@ class Warmup(Schedule):
 
     def __init__(self, steps: int) -> None:
         if steps < 1:
-            raise ValueError(f"a warm-up needs at least 1 step, got {steps}")
+            raise ValueError(f"a warm-up needs at least 1 step, got {steps}{_remedy('steps', steps)}")
         self.steps = steps
 
     def __call__(self, step: int) -> float:
@@ -54,7 +54,7 @@ class Cyclic(Schedule):
 
     def __init__(self, period: int, rise: float = 0.5) -> None:
         if period < 1:
-            raise ValueError(f"a cycle needs at least 1 step, got {period}")
+            raise ValueError(f"a cycle needs at least 1 step, got {period}{_remedy('period', period)}")
         if not 0 < rise <= 1:
             raise ValueError(f"rise must lie in (0, 1], got {rise}")
         self.period, self.rise = period, rise
@@ -62,3 +62,10 @@ class Cyclic(Schedule):
     def __call__(self, step: int) -> float:
         """The position in the cycle over the rise, at most 1."""
         return min(1.0, (step % self.period) / (self.period * self.rise))
+
+
+def _remedy(key: str, steps: int) -> str:
+    """What to do about a share of a number of steps that is not given: trainer.max_steps is then -1."""
+    if steps != -1:
+        return ""
+    return f"; a run that is counted in epochs (trainer.max_steps=-1) needs objective.schedule.{key}=<number of steps>"
