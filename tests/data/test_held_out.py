@@ -164,7 +164,7 @@ def test_a_run_reports_inside_and_outside(choice: str, compose_config, tmp_path:
 
 
 def test_null_takes_the_conditions_of_the_config_out(compose_config) -> None:
-    words = ["data/held_out=region", "data.held_out.above=null", "data.held_out.below={f0: 300}"]
+    words = ["data/held_out=region", "data.held_out.above=null", "+data.held_out.below.f0=300"]
     cfg = compose_config(words)
     check(cfg)
     region = instantiate(cfg.data.held_out, _convert_="all")
