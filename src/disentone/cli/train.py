@@ -118,6 +118,8 @@ def build(cfg: DictConfig, folder: RunFolder, **trainer_settings: Any) -> Run:
     """
     first, begun = processes.is_first(), time.monotonic()
     given = cfg.copy()  # instantiate resolves cfg in place
+    if cfg.trainer.accelerator == "auto" and torch.backends.mps.is_available():
+        cfg.trainer.accelerator = "cpu"  # a Mac's GPU has no float64, which sounds are made in
     if devices := gpu_of_job(cfg.trainer.devices):
         cfg.trainer.devices = devices
 
