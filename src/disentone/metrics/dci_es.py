@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_arrays, draw_labelled, is_robust
+from disentone.metrics.arrays import Scores, check_arrays, check_options, draw_labelled, standardised
 from disentone.metrics.parallel import each
 
 TRAIN, TEST = 10_000, 5_000
@@ -37,9 +37,12 @@ def dci_es(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str =
 
     """
     z, v = (array.cpu().numpy() for array in check_arrays(codes, factors))
-    robust = is_robust(preset)
-    train, test = draw_labelled(torch.as_tensor(v), TRAIN, TEST, seed)
-    scored = test if robust else train
+    robust = check_options(preset, seed)
+    sample = draw_labelled(torch.as_tensor(v), TRAIN, TEST, seed)
+    train = sample.train
+    scored = sample.test if robust else train
+    if robust:
+        z = standardised(z, train)
 
     def loss(task: tuple[int, int]) -> float:
         k, depth = task
@@ -47,20 +50,16 @@ def dci_es(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str =
         return float(np.mean(model.predict(z[scored]) != v[scored, k]))
 
     # The longest first, so that no thread is left alone with it.
-    tasks = [(k, depth) for depth in reversed(DEPTHS) for k in range(v.shape[1])]
-    losses = np.array(each(loss, tasks)).reshape(len(DEPTHS), -1)[::-1]
-    explicitness = np.array(
-        [
-            curve_explicitness(losses[:, k], float(np.mean(v[scored, k] != np.bincount(v[train, k]).argmax())))
-            for k in range(v.shape[1])
-        ]
-    )
-    return {
-        "dci_es": float(explicitness.mean()),
-        "dci_es_per_factor": explicitness,
-        "dci_es_size": v.shape[1] / z.shape[1],
-        "settings": {"train": len(train), "test": len(test) if robust else 0},
-    }
+    tasks = [(k, depth) for depth in reversed(DEPTHS) for k in range(v.shape[1]) if k not in sample.reasons]
+    losses = dict(zip(tasks, each(loss, tasks), strict=True))
+
+    def curve(k: int) -> float:
+        guessing = float(np.mean(v[scored, k] != np.bincount(v[train, k]).argmax()))
+        return curve_explicitness(np.array([losses[k, depth] for depth in DEPTHS]), guessing)
+
+    scores = sample.averaged("dci_es", sample.each_factor(v.shape[1], curve))
+    used = {**sample.settings, "test": len(sample.test) if robust else 0}
+    return {**scores, "dci_es_size": v.shape[1] / z.shape[1], "settings": used}
 
 
 def curve_explicitness(losses: Float64[np.ndarray, "depth"], guessing: float) -> float:

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_arrays, check_continuous, fractional_factors, is_robust, undefined
+from disentone.metrics.arrays import (
+    Scores,
+    check_arrays,
+    check_continuous,
+    check_options,
+    fractional_factors,
+    undefined,
+)
 from disentone.metrics.dci import backend_of, dci
 from disentone.metrics.dci_es import dci_es
 from disentone.metrics.infomec import infomec
@@ -83,23 +90,25 @@ def evaluate(
         preset: ``dlib`` repeats the 2019 large-scale study (Locatello et al.), ``robust`` mends known faults.
         seed: of the rows each metric draws, of its estimators, and of the permutation for chance.
         factor_names: for the keys; numbers by default.
-        chance: score permuted factor rows too, under ``chance/<key>``.
+        chance: score permuted factor rows too, under ``chance/<key>``, with every metric that looks at factors.
         dci_backend: ``gradient_boosting`` or ``lightgbm`` instead of the preset's own.
 
     Returns:
         flat keys: each score, ``<score>/<factor>`` where it has parts, the matrices ``mi_matrix`` and
         ``dci_importance`` [code factor], and ``settings``: preset, seed, back-end, rows given, ``rows_used`` by
-        metric (``train``, ``test``), ``reasons`` of nans by metric.
+        metric (``train``, ``test``), ``reasons`` of nans by metric. A metric that fails is nan, with what it said.
 
     Raises:
-        ValueError: for unknown metrics or presets, names that do not fit, or arrays that
+        ValueError: for unknown metrics or presets, seeds and names that do not fit, or arrays that
             :func:`~disentone.metrics.arrays.check_arrays` refuses.
 
     """
-    is_robust(preset)
+    check_options(preset, seed)
     backend = backend_of(preset, dci_backend)
     chosen = chosen_metrics(metrics, backend)
     z, v = check_continuous(codes, factors)
+    if isinstance(factor_names, str) or not isinstance(factor_names, Sequence | np.ndarray | None):
+        raise ValueError(f"factor_names must be a list of names, got {factor_names!r}")
     names = [str(k) for k in range(v.shape[1])] if factor_names is None else [str(name) for name in factor_names]
     if len(names) != v.shape[1] or len(set(names)) != len(names):
         raise ValueError(f"{len(names)} factor names for {v.shape[1]} factors; each needs one of its own, got {names}")
@@ -112,10 +121,9 @@ def evaluate(
         shuffled = v[np.random.default_rng(seed).permutation(len(v))]
         for name in chosen:
             # Without factors nothing changes when these are permuted.
-            blind = not METRICS[name].supervised
-            beside = scores[name] if blind else _score(name, z, shuffled, preset, seed, backend)
-            flat = _flat(beside, names).items()
-            result |= {f"chance/{key}": value for key, value in flat if key not in MATRICES}
+            if METRICS[name].supervised:
+                beside = _flat(_score(name, z, shuffled, preset, seed, backend), names)
+                result |= {f"chance/{key}": value for key, value in beside.items() if key not in MATRICES}
     result["settings"] = {
         "preset": preset,
         "metrics": chosen,
@@ -155,7 +163,9 @@ def chosen_metrics(metrics: str | Sequence[str], dci_backend: str) -> list[str]:
     if isinstance(metrics, str) and metrics in SETS:
         slow = {"dci_es", "dci"} if dci_backend == "gradient_boosting" else {"dci_es"}
         return [name for name in METRICS if metrics == "all" or name not in slow]
-    chosen = []
+    chosen: list[str] = []
+    if not isinstance(metrics, str | Sequence):
+        raise ValueError(f"metrics must be names in a list, or one of {' and '.join(SETS)}; got {metrics!r}")
     for wanted in [metrics] if isinstance(metrics, str) else metrics:
         found = [name for name, metric in METRICS.items() if wanted == name or wanted in metric.keys]
         if not found:
@@ -172,7 +182,11 @@ def _score(name: str, codes: Tensor, factors: Tensor, preset: str, seed: int, ba
     if not metric.continuous and (fractional := fractional_factors(factors)):
         return undefined(metric.keys, f"{name} needs whole numbers; factor {fractional[0]} has fractions: bin it first")
     options = {"backend": backend} if name == "dci" else {}
-    return metric.score(codes, factors, preset=preset, seed=seed, **options)
+    try:
+        return metric.score(codes, factors, preset=preset, seed=seed, **options)
+    except Exception as error:
+        # Arrays and options were checked before: this is one metric's limit, and no reason to lose the others.
+        return undefined(metric.keys, f"{name} failed: {' '.join(str(error).split()) or type(error).__name__}")
 
 
 def _flat(scores: Scores, names: Sequence[str]) -> Scores:

@@ -1,5 +1,6 @@
 """InfoMEC: information-theoretic modularity, compactness, explicitness (Hsu et al. 2023)."""
 
+import math
 import warnings
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.feature_selection import mutual_info_classif
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_arrays, draw_labelled, is_robust, standardised
+from disentone.metrics.arrays import Sample, Scores, check_arrays, check_options, draw_labelled, reason, standardised
 from disentone.metrics.information import entropy
 from disentone.metrics.parallel import each
 
@@ -19,7 +20,6 @@ TRAIN, TEST = 10_000, 5_000
 NEIGHBOURS = 10
 RANGE = 1 / 20
 ITERATIONS = 100
-KEYS = ("info_m", "info_c", "info_e")
 
 
 def infomec(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
@@ -46,24 +46,27 @@ def infomec(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str 
 
     """
     z, v = (array.cpu().numpy() for array in check_arrays(codes, factors))
-    robust = is_robust(preset)
-    train, test = draw_labelled(torch.as_tensor(v), TRAIN, TEST, seed)
+    robust = check_options(preset, seed)
+    sample = draw_labelled(torch.as_tensor(v), TRAIN, TEST, seed)
+    train, test = sample.train, sample.test if robust else sample.train[:0]
     active = _active(z[train])
-    shares = _normalised_information(z[train][:, active], v[train], seed)
-    explained = _explained(standardised(z, train), v, train, test if robust else train)
-    reasons = []
+    scaled = standardised(z, train)
+    shares = _normalised_information(scaled[train][:, active], v[train], seed)
+    explained = sample.averaged("info_e", _explained(scaled, v, sample, test if robust else train))
+    reasons = list(sample.reasons.values())
     if v.shape[1] < 2:
         reasons.append("info_m needs two factors to tell apart")
     if active.sum() == 1:
         reasons.append("info_c needs two active codes to choose from")
-    return {
-        "info_m": _mean_lead(shares) if active.any() else 0.0,
-        "info_c": _mean_lead(shares.T) if active.any() else 0.0,
-        "info_e": float(explained.mean()),
-        "info_e_per_factor": explained,
-        "settings": {"train": len(train), "test": len(test) if robust else 0, "active_codes": int(active.sum())}
-        | ({"reason": "; ".join(reasons)} if reasons else {}),
-    }
+    for k in [k for k, factor in enumerate(v[train].T) if (np.bincount(factor) > 1).sum() < 2]:
+        reasons.append(f"info_m and info_c have no neighbours for factor {k}: all its values but one are seen once")
+        shares[:, k] = np.nan
+    lead = {"info_m": shares, "info_c": shares.T}
+    settings = {"train": len(train), "test": len(test), "active_codes": int(active.sum()), **reason(reasons)}
+    if sample.reasons or np.isnan(shares).any():
+        return {**dict.fromkeys(lead, math.nan), **explained, "settings": settings}
+    leads = {key: _mean_lead(part) if active.any() else 0.0 for key, part in lead.items()}
+    return {**leads, **explained, "settings": settings}
 
 
 def _active(codes: Float64[np.ndarray, "row code"]) -> Bool[np.ndarray, "code"]:
@@ -75,10 +78,13 @@ def _normalised_information(
     codes: Float64[np.ndarray, "row code"], factors: Int64[np.ndarray, "row factor"], seed: int
 ) -> Float64[np.ndarray, "code factor"]:
     def column(factor: Int64[np.ndarray, "row"]) -> Float64[np.ndarray, "code"]:
+        # A value seen once has no neighbours: information and entropy are those of the other rows.
+        counts = np.bincount(factor)
+        shared = counts[factor] > 1
         information = mutual_info_classif(
-            codes, factor, discrete_features=False, n_neighbors=NEIGHBOURS, random_state=seed
+            codes[shared], factor[shared], discrete_features=False, n_neighbors=NEIGHBOURS, random_state=seed
         )
-        return information / float(entropy(torch.as_tensor(np.bincount(factor)).double()))
+        return information / float(entropy(torch.as_tensor(counts[counts > 1]).double()))
 
     if not codes.shape[1]:
         return np.zeros((0, factors.shape[1]))
@@ -99,9 +105,11 @@ def _mean_lead(shares: Float64[np.ndarray, "row column"]) -> float:
 def _explained(
     codes: Float64[np.ndarray, "row code"],
     factors: Int64[np.ndarray, "row factor"],
-    train: Int64[np.ndarray, "train"],
+    sample: Sample,
     scored: Int64[np.ndarray, "scored"],
 ) -> Float64[np.ndarray, "factor"]:
+    train = sample.train
+
     def share(k: int) -> float:
         model = LogisticRegression(C=np.inf, class_weight="balanced", max_iter=ITERATIONS)
         model.fit(codes[train], factors[train, k])
@@ -117,4 +125,4 @@ def _explained(
     with warnings.catch_warnings():
         # So many iterations belong to the definition.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return np.array(each(share, range(factors.shape[1])))
+        return sample.each_factor(factors.shape[1], share)

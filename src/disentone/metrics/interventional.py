@@ -19,9 +19,11 @@ from disentone.metrics.arrays import (
     active_codes,
     check_arrays,
     check_continuous,
+    check_options,
     draw_rows,
-    is_robust,
+    standardised,
     undefined,
+    unscored,
 )
 from disentone.metrics.information import BINS, ROWS, equal_width_bins
 
@@ -39,7 +41,8 @@ def beta_vae_score(
 
     Each of 10,000 training and 5,000 test points is the mean absolute difference of 64 pairs of codes, the rows
     of a pair sharing one factor; logistic regression of that factor (Higgins et al. 2017). In [0, 1], chance
-    1/factors. It saturates: half-entangled codes can reach 1 too. The same in both presets.
+    1/factors. It saturates: half-entangled codes can reach 1 too. ``dlib`` feeds the regression raw codes, so that
+    their scale matters, ``robust`` the active ones, standardised.
 
     Args:
         codes: [row code] floats.
@@ -48,16 +51,19 @@ def beta_vae_score(
         seed: of the points and the regression.
 
     Returns:
-        ``beta_vae_score``, ``settings``; nan if there is one factor only, or one of which no two rows share a value.
+        ``beta_vae_score``, ``settings``; nan if there is one factor only, or one with less than 5 rows a value.
 
     Raises:
         ValueError: see :func:`~disentone.metrics.arrays.check_arrays`.
 
     """
     z, v = check_arrays(codes, factors)
-    is_robust(preset)
-    if reason := _refusal(v):
-        return undefined(["beta_vae_score"], f"beta_vae_score needs {reason}")
+    robust = check_options(preset, seed)
+    if refusal := _refusal("beta_vae_score", v):
+        return undefined(["beta_vae_score"], *refusal)
+    if robust:
+        scaled = standardised(z.cpu().numpy(), np.arange(len(z)))
+        z = torch.as_tensor(scaled, device=z.device) * active_codes(z)
     generator = torch.Generator().manual_seed(seed)
     fixed = torch.randint(v.shape[1], (TRAIN + TEST,), generator=generator)
     sharing, points = _sharing(v), []
@@ -88,9 +94,9 @@ def factor_vae_score(
     Args, raises: see :func:`beta_vae_score`. Returns ``factor_vae_score``, ``settings``; nan likewise.
     """
     z, v = check_arrays(codes, factors)
-    robust = is_robust(preset)
-    if reason := _refusal(v):
-        return undefined(["factor_vae_score"], f"factor_vae_score needs {reason}")
+    robust = check_options(preset, seed)
+    if refusal := _refusal("factor_vae_score", v):
+        return undefined(["factor_vae_score"], *refusal)
     settings = {"train": TRAIN, "test": TEST, "rows": len(z)}
     rows, _ = draw_rows(len(z), ROWS, 0, seed)
     deviation = z[rows].std(dim=0)
@@ -133,7 +139,7 @@ def irs(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "d
 
     """
     z, v = check_continuous(codes, factors)
-    is_robust(preset)
+    check_options(preset, seed)
     rows, _ = draw_rows(len(z), ROWS, 0, seed)
     z, bins = z[rows], equal_width_bins(_positions(v)[rows], BINS)
     settings = {"train": len(rows), "test": 0}
@@ -164,11 +170,10 @@ def _positions(factors: Tensor) -> Float64[Tensor, "row factor"]:
     return torch.stack(columns, dim=1)
 
 
-def _refusal(factors: Int64[Tensor, "row factor"]) -> str | None:
+def _refusal(name: str, factors: Int64[Tensor, "row factor"]) -> list[str]:
     if factors.shape[1] < 2:
-        return "two factors to tell apart"
-    alone = [k for k, column in enumerate(factors.T) if int(column.bincount().max()) < 2]
-    return f"rows that share a value of factor {alone[0]}, and no two do" if alone else None
+        return [f"{name} needs two factors to tell apart"]
+    return list(unscored(factors).values())
 
 
 class _Sharing(NamedTuple):

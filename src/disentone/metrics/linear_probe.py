@@ -2,15 +2,13 @@
 
 import warnings
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_arrays, draw_labelled, is_robust, standardised
+from disentone.metrics.arrays import Scores, check_arrays, check_options, draw_labelled, standardised
 from disentone.metrics.modularity import TEST, TRAIN
-from disentone.metrics.parallel import each
 
 
 def linear_probe(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
@@ -33,8 +31,9 @@ def linear_probe(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset:
 
     """
     z, v = check_arrays(codes, factors)
-    is_robust(preset)
-    train, test = draw_labelled(v, TRAIN, TEST, seed)
+    check_options(preset, seed)
+    sample = draw_labelled(v, TRAIN, TEST, seed)
+    train, test = sample.train, sample.test
     z_array, v_array = standardised(z.cpu().numpy(), train), v.cpu().numpy()
 
     def accuracy(k: int) -> float:
@@ -42,6 +41,5 @@ def linear_probe(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        scores = np.array(each(accuracy, range(v_array.shape[1])))
-    settings = {"train": len(train), "test": len(test)}
-    return {"linear_probe": float(scores.mean()), "linear_probe_per_factor": scores, "settings": settings}
+        scores = sample.each_factor(v.shape[1], accuracy)
+    return sample.averaged("linear_probe", scores)

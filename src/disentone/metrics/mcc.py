@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_continuous, is_robust
+from disentone.metrics.arrays import Scores, check_continuous, check_options
 
 
 def mcc(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
@@ -32,7 +32,7 @@ def mcc(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "d
 
     """
     z, v = (array.cpu().double().numpy() for array in check_continuous(codes, factors))
-    is_robust(preset)
+    check_options(preset, seed)
     scores: Scores = {"settings": {"train": len(z), "test": 0}}
     for name, (one, other) in {
         "mcc_pearson": (z, v),

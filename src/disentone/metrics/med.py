@@ -3,7 +3,7 @@
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_arrays, draw_labelled, is_robust, undefined
+from disentone.metrics.arrays import Scores, check_arrays, check_options, draw_labelled, undefined
 from disentone.metrics.dci import concentration
 from disentone.metrics.information import ROWS, mutual_information
 
@@ -27,11 +27,13 @@ def med(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "d
 
     """
     z, v = check_arrays(codes, factors)
-    is_robust(preset)
+    check_options(preset, seed)
     if v.shape[1] < 2:
         return undefined(["med"], "med needs two factors to tell apart")
-    rows, _ = draw_labelled(v, ROWS, 0, seed)
-    information, _ = mutual_information(z[rows], v[rows])
+    sample = draw_labelled(v, ROWS, 0, seed)
+    if sample.reasons:
+        return undefined(["med"], *sample.reasons.values())
+    information, _ = mutual_information(z[sample.train], v[sample.train])
     total = information.sum(dim=0)
     score, _ = concentration((information / total.where(total > 0, 1)).cpu().numpy())
-    return {"med": score, "settings": {"train": len(rows), "test": 0}}
+    return {"med": score, "settings": sample.settings}

@@ -7,7 +7,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, active_codes, check_arrays, draw_labelled, is_robust
+from disentone.metrics.arrays import Scores, active_codes, check_arrays, check_options, draw_labelled, undefined
 from disentone.metrics.information import (
     BINS,
     ROWS,
@@ -40,16 +40,11 @@ def mig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "d
 
     """
     z, v = check_arrays(codes, factors)
-    robust = is_robust(preset)
-    rows, _ = draw_labelled(v, ROWS, 0, seed)
-    information, entropies = mutual_information(z[rows], v[rows], robust)
+    robust = check_options(preset, seed)
+    sample = draw_labelled(v, ROWS, 0, seed)
+    information, entropies = mutual_information(z[sample.train], v[sample.train], robust)
     gap = _gap(information) / entropies
-    return {
-        "mig": float(gap.mean()),
-        "mig_per_factor": gap.cpu().numpy(),
-        "mi_matrix": information.cpu().numpy(),
-        "settings": {"train": len(rows), "test": 0},
-    }
+    return {**sample.averaged("mig", gap.cpu().numpy()), "mi_matrix": information.cpu().numpy()}
 
 
 def mig_sup(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
@@ -61,11 +56,13 @@ def mig_sup(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str 
     Args, raises: see :func:`mig`. Returns ``mig_sup``, ``settings``.
     """
     z, v = check_arrays(codes, factors)
-    chosen = _chosen_codes(z, preset)
-    rows, _ = draw_labelled(v, ROWS, 0, seed)
-    information, entropies = mutual_information(z[rows], v[rows])
+    chosen = _chosen_codes(z, preset, seed)
+    sample = draw_labelled(v, ROWS, 0, seed)
+    if sample.reasons:
+        return undefined(["mig_sup"], *sample.reasons.values())
+    information, entropies = mutual_information(z[sample.train], v[sample.train])
     gaps = _gap((information / entropies).T)[chosen]
-    return {"mig_sup": float(gaps.mean()) if len(gaps) else 0.0, "settings": {"train": len(rows), "test": 0}}
+    return {"mig_sup": float(gaps.mean()) if len(gaps) else 0.0, "settings": sample.settings}
 
 
 def dcimig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
@@ -78,16 +75,18 @@ def dcimig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str =
     Args, raises: see :func:`mig`. Returns ``dcimig``, ``dcimig_per_factor`` (shares of each entropy), ``settings``.
     """
     z, v = check_arrays(codes, factors)
-    chosen = _chosen_codes(z, preset)
-    rows, _ = draw_labelled(v, ROWS, 0, seed)
-    information, entropies = mutual_information(z[rows], v[rows])
+    chosen = _chosen_codes(z, preset, seed)
+    sample = draw_labelled(v, ROWS, 0, seed)
+    if sample.reasons:
+        return undefined(["dcimig"], *sample.reasons.values())
+    information, entropies = mutual_information(z[sample.train], v[sample.train])
     kept = torch.zeros_like(information)
     kept.scatter_(1, information.argmax(dim=1, keepdim=True), _gap(information.T)[:, None])
     best = kept[chosen].amax(dim=0) if chosen.any() else torch.zeros_like(entropies)
     return {
         "dcimig": float(best.sum() / entropies.sum()),
         "dcimig_per_factor": (best / entropies).cpu().numpy(),
-        "settings": {"train": len(rows), "test": 0},
+        "settings": sample.settings,
     }
 
 
@@ -100,18 +99,14 @@ def jemmig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str =
     Args, raises: see :func:`mig`. Returns ``jemmig``, ``jemmig_per_factor``, ``settings``.
     """
     z, v = check_arrays(codes, factors)
-    is_robust(preset)
-    rows, _ = draw_labelled(v, ROWS, 0, seed)
-    counts = joint_counts(equal_width_bins(z[rows]), v[rows])
+    check_options(preset, seed)
+    sample = draw_labelled(v, ROWS, 0, seed)
+    counts = joint_counts(equal_width_bins(z[sample.train]), v[sample.train])
     information, entropies = plug_in_information(counts), entropy(counts.sum(dim=2)[0])
     best = information.argmax(dim=0)
     joint = entropy(counts.flatten(2))[best, torch.arange(len(best), device=best.device)]
     score = 1 - (joint - _gap(information)) / (entropies + math.log(BINS))
-    return {
-        "jemmig": float(score.mean()),
-        "jemmig_per_factor": score.cpu().numpy(),
-        "settings": {"train": len(rows), "test": 0},
-    }
+    return sample.averaged("jemmig", score.cpu().numpy())
 
 
 def _gap(values: Float64[Tensor, "rival column"]) -> Float64[Tensor, "column"]:
@@ -120,5 +115,5 @@ def _gap(values: Float64[Tensor, "rival column"]) -> Float64[Tensor, "column"]:
     return ranked[0] - ranked[1] if len(ranked) > 1 else ranked[0]
 
 
-def _chosen_codes(codes: Float64[Tensor, "row code"], preset: str) -> Tensor:
-    return active_codes(codes) if is_robust(preset) else torch.ones_like(codes[0], dtype=torch.bool)
+def _chosen_codes(codes: Float64[Tensor, "row code"], preset: str, seed: int) -> Tensor:
+    return active_codes(codes) if check_options(preset, seed) else torch.ones_like(codes[0], dtype=torch.bool)

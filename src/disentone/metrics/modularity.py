@@ -15,13 +15,12 @@ from disentone.metrics.arrays import (
     Scores,
     active_codes,
     check_arrays,
+    check_options,
     draw_labelled,
-    is_robust,
     standardised,
     undefined,
 )
 from disentone.metrics.information import ROWS, mutual_information
-from disentone.metrics.parallel import each
 
 TRAIN, TEST = 10_000, 5_000
 
@@ -46,20 +45,19 @@ def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: s
 
     """
     z, v = check_arrays(codes, factors)
-    robust = is_robust(preset)
+    robust = check_options(preset, seed)
     if v.shape[1] < 2:
         return undefined(["modularity"], "modularity needs two factors to tell apart")
-    rows, _ = draw_labelled(v, ROWS, 0, seed)
-    squared = mutual_information(z[rows], v[rows])[0] ** 2
+    sample = draw_labelled(v, ROWS, 0, seed)
+    if sample.reasons:
+        return undefined(["modularity"], *sample.reasons.values())
+    squared = mutual_information(z[sample.train], v[sample.train])[0] ** 2
     best = squared.amax(dim=1)
     others = squared.sum(dim=1) - best
     scores = torch.where(best > 0, 1 - others / (best * (v.shape[1] - 1)).clamp(min=1e-300), 0)
     if robust:
         scores = scores[active_codes(z)]
-    return {
-        "modularity": float(scores.mean()) if len(scores) else 0.0,
-        "settings": {"train": len(rows), "test": 0},
-    }
+    return {"modularity": float(scores.mean()) if len(scores) else 0.0, "settings": sample.settings}
 
 
 def explicitness(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
@@ -71,9 +69,14 @@ def explicitness(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset:
     Args, raises: see :func:`modularity`. Returns ``explicitness``, ``explicitness_per_factor``, ``settings``.
     """
     z, v = check_arrays(codes, factors)
-    robust = is_robust(preset)
-    train, test = draw_labelled(v, TRAIN, TEST, seed)
+    robust = check_options(preset, seed)
+    sample = draw_labelled(v, TRAIN, TEST, seed)
+    train, test = sample.train, sample.test
     z_array, v_array = standardised(z.cpu().numpy(), train), v.cpu().numpy()
+    if len(test):
+        lone = ((v[test] == v[test[0]]).all(dim=0)).nonzero()[:, 0].tolist()
+        one = {k: f"the {len(test)} test rows hold one value of factor {k}; give more rows that vary it" for k in lone}
+        sample = sample._replace(reasons={**one, **sample.reasons})
 
     def area(k: int) -> float:
         model = LogisticRegression().fit(z_array[train], v_array[train, k])
@@ -82,13 +85,8 @@ def explicitness(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset:
     with warnings.catch_warnings():
         # The definition names this estimator with its default iterations, converged or not.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        areas = np.array(each(area, range(v_array.shape[1])))
-    scores = 2 * areas - 1 if robust else areas
-    settings: dict[str, object] = {"train": len(train), "test": len(test)}
-    if np.isnan(scores).any():
-        lacking = ", ".join(str(k) for k in np.flatnonzero(np.isnan(scores)))
-        settings["reason"] = f"the {len(test)} test rows hold one value of factor {lacking}"
-    return {"explicitness": float(scores.mean()), "explicitness_per_factor": scores, "settings": settings}
+        areas = sample.each_factor(v.shape[1], area)
+    return sample.averaged("explicitness", 2 * areas - 1 if robust else areas)
 
 
 def _area(
@@ -96,6 +94,5 @@ def _area(
     factor: Int64[np.ndarray, "test"],
     values: Int64[np.ndarray, "value"],
 ) -> float:
-    found = [j for j, value in enumerate(values) if 0 < np.count_nonzero(factor == value) < len(factor)]
-    areas = [roc_auc_score(factor == values[j], probability[:, j]) for j in found]
-    return float(np.mean(areas)) if areas else float("nan")
+    found = [j for j, value in enumerate(values) if (factor == value).any()]
+    return float(np.mean([roc_auc_score(factor == values[j], probability[:, j]) for j in found]))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_arrays
+from disentone.metrics.arrays import Scores, check_arrays, check_seed, undefined
 
 ANCHORS, STEPS = 32, 11
 LOW, HIGH = 0.05, 0.95
@@ -45,16 +45,20 @@ def traversal(
 
     Returns:
         ``traversal_purity``, ``traversal_monotonicity``, ``traversal_range``, each also ``_per_latent``;
-        ``traversal_movement`` [latent factor]; ``settings``.
+        ``traversal_movement`` [latent factor]; ``settings``. All nan if the decoder answers what is not finite.
 
     Raises:
-        ValueError: see :func:`~disentone.metrics.arrays.check_arrays`, and for images of another number of rows.
+        ValueError: see :func:`~disentone.metrics.arrays.check_arrays`, and for images that are not finite, of
+            another number of rows, or of another size than the decoder's.
 
     """
     z, v = check_arrays(codes, factors)
+    check_seed(seed)
     kind = codes.dtype if isinstance(codes, Tensor) and codes.is_floating_point() else torch.float32
     walks, walked = _walks(z, seed)
     decoded = torch.cat([decode(part.to(kind)).flatten(1).float() for part in torch.split(walks.flatten(0, 2), BATCH)])
+    if not torch.isfinite(decoded).all():
+        return undefined(KEYS, "the decoder answers images that are not finite")
     batches = torch.split(images, BATCH) if isinstance(images, Tensor) else images
     nearest = nearest_rows(decoded, batches, len(z)).to(v.device)
     positions = (v[nearest].double() / v.amax(dim=0)).view(*walks.shape[:3], v.shape[1])
@@ -82,13 +86,19 @@ def nearest_rows(decoded: Float[Tensor, "image pixel"], batches: Iterable[Tensor
     """For each decoded image the number of the row whose image is nearest (L2); the first of equals.
 
     Raises:
-        ValueError: if the batches do not add up to ``rows``.
+        ValueError: if the batches do not add up to ``rows``, or their images are not finite or of another size.
 
     """
     best = torch.full((len(decoded),), torch.inf, device=decoded.device)
     nearest, seen = torch.zeros(len(decoded), dtype=torch.int64, device=decoded.device), 0
     for batch in batches:
         known = batch.flatten(1).to(decoded)
+        if known.shape[1] != decoded.shape[1]:
+            raise ValueError(
+                f"the decoder answers {decoded.shape[1]} pixels an image; the images have {known.shape[1]}"
+            )
+        if not torch.isfinite(known).all():
+            raise ValueError("images must be finite; some pixels are not")
         # Squared distance less the decoded image's own norm, which is the same for all rows.
         distance, index = torch.addmm((known**2).sum(dim=1), decoded, known.T, alpha=-2).min(dim=1)
         nearer = distance < best

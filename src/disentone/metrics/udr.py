@@ -9,12 +9,14 @@ from scipy.stats import rankdata
 from sklearn.linear_model import Lasso
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_codes, draw_rows, standardised
+from disentone.metrics.arrays import Scores, check_codes, check_seed, draw_rows, standardised
 from disentone.metrics.parallel import each
 
 INFORMATIVE = 0.01
 PENALTY = 0.1
 ROWS = 10_000
+ROUNDING = 1e-6
+"""Below 0 by as much a KL of nothing may come out in float32."""
 
 
 def udr(list_of_codes: Sequence[ArrayLike | Tensor], list_of_kl: Sequence[ArrayLike | Tensor], seed: int = 0) -> Scores:
@@ -41,6 +43,7 @@ def udr(list_of_codes: Sequence[ArrayLike | Tensor], list_of_kl: Sequence[ArrayL
             :func:`~disentone.metrics.arrays.check_codes` refuses.
 
     """
+    check_seed(seed)
     models = [check_codes(codes).cpu().numpy() for codes in list_of_codes]
     if len(models) < 2 or len(models) != len(list_of_kl):
         raise ValueError(f"udr compares two or more models, got {len(models)} codes and {len(list_of_kl)} KLs")
@@ -100,6 +103,10 @@ def _informative(kl: ArrayLike | Tensor, codes: int) -> Bool[np.ndarray, "code"]
     divergence = np.asarray(kl.detach().cpu() if isinstance(kl, Tensor) else kl, dtype=np.float64)
     if divergence.ndim == 2:
         divergence = divergence.mean(axis=0)
-    if divergence.shape != (codes,) or not np.isfinite(divergence).all():
-        raise ValueError(f"a model of {codes} codes needs as many finite KLs, got {list(divergence.shape)}")
+    if divergence.shape != (codes,):
+        raise ValueError(f"a model of {codes} codes needs as many KLs, got {list(divergence.shape)}")
+    if not np.isfinite(divergence).all():
+        raise ValueError(f"KLs must be finite, got {divergence.tolist()}")
+    if (divergence < -ROUNDING).any():
+        raise ValueError(f"a KL cannot be negative, got {divergence.min():g}; give divergences in nats")
     return divergence > INFORMATIVE

@@ -4,7 +4,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from disentone.metrics.arrays import Scores, check_codes, draw_rows, is_robust
+from disentone.metrics.arrays import Scores, check_codes, check_options, draw_rows
 from disentone.metrics.information import ROWS, equal_width_bins, joint_counts, plug_in_information
 
 KEYS = ("gaussian_tc", "wasserstein", "wasserstein_normalised", "mutual_information")
@@ -34,14 +34,16 @@ def unsupervised(
 
     """
     z = check_codes(codes)
-    is_robust(preset)
+    check_options(preset, seed)
     rows, _ = draw_rows(len(z), ROWS, 0, seed)
     z = z[rows]
     z = z[:, z.amax(dim=0) > z.amin(dim=0)]
     settings: dict[str, object] = {"train": len(rows), "test": 0}
     if z.shape[1] < 2:
         return {**dict.fromkeys(KEYS, 0.0), "settings": settings}
-    covariance = torch.cov(z.T)
+    # Products of four codes would overflow or vanish long before these do.
+    unit = z.std(dim=0).max()
+    covariance = torch.cov((z / unit).T)
     deviation = covariance.diagonal().sqrt()
     correlation = covariance / torch.outer(deviation, deviation)
     total = _total_correlation(correlation)
@@ -53,7 +55,7 @@ def unsupervised(
     wasserstein = float(2 * covariance.trace() - 2 * root)
     return {
         "gaussian_tc": total,
-        "wasserstein": max(wasserstein, 0.0),
+        "wasserstein": max(wasserstein, 0.0) * float(unit) ** 2,
         "wasserstein_normalised": max(wasserstein, 0.0) / float(covariance.trace()),
         "mutual_information": _mean_information(z),
         "settings": settings,
