@@ -5,7 +5,18 @@ import pytest
 import torch
 
 from disentone.metrics import METRICS, check_arrays, draw_rows
-from disentone.metrics.arrays import active_codes, draw_labelled
+from disentone.metrics.arrays import active_codes, check_seed, draw_labelled
+
+
+class Sparse:
+    """What sparse arrays have in common: they can be made dense, and NumPy takes them for one object."""
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array({})
+
+    def toarray(self) -> np.ndarray:
+        return np.eye(4)
+
 
 Z, V = np.zeros((4, 2)), np.array([[0, 1], [1, 0], [0, 0], [1, 1]])
 
@@ -27,6 +38,21 @@ Z, V = np.zeros((4, 2)), np.array([[0, 1], [1, 0], [0, 0], [1, 1]])
         (torch.complex(torch.tensor(Z), torch.tensor(Z)), V, "codes must be real numbers"),
         (Z + 1e200, V, "codes must lie within"),
         (0.5, V, r"got \[\]"),
+        (np.eye(4)[:, :2] * 1e-200, V, "code 0 has a range of 1e-200, so small that its variance is 0; rescale it"),
+        (np.ma.masked_equal(np.eye(4), 0), V, "codes have masked entries; leave their rows out"),
+        (Z, np.ma.masked_equal(V, 0), "factors have masked entries"),
+        (Sparse(), V, r"codes must be a dense array, got Sparse; convert it by .toarray\(\)"),
+        (
+            torch.eye(4).to_sparse(),
+            V,
+            r"codes must be a dense tensor of values, got a sparse_coo one; .* \.to_dense\(\)",
+        ),
+        (Z, torch.empty(4, 2, device="meta"), "factors must be a dense tensor of values, got a meta one"),
+        (
+            np.eye(2, 4),
+            np.eye(2, 4, dtype=int),
+            r"codes \[2, 4\] and factors \[2, 4\] have fewer rows .* look transposed",
+        ),
     ],
 )
 def test_bad_arrays_are_refused(codes: np.ndarray, factors: np.ndarray, message: str) -> None:
@@ -40,6 +66,13 @@ def test_labels_are_counted_from_zero_whatever_they_were() -> None:
         assert torch.equal(labels, torch.as_tensor(V))
     close = 2**60 + V  # the same number in float64
     assert torch.equal(check_arrays(Z, close)[1], torch.as_tensor(V))
+
+
+@pytest.mark.parametrize("seed", [None, True, 1.5, "1", -1, 2**32])
+def test_a_seed_is_a_whole_number_that_estimators_accept(seed: object) -> None:
+    with pytest.raises(ValueError, match="seed must be a whole number from 0 to 4294967295"):
+        check_seed(seed)
+    check_seed(np.int64(2**32 - 1))
 
 
 def test_lists_tensors_and_float32_are_welcome() -> None:
@@ -71,11 +104,20 @@ def test_too_few_rows_are_refused() -> None:
         draw_rows(1, 10, 5, seed=0)
 
 
-def test_a_factor_too_rare_for_the_rows_drawn_is_named() -> None:
-    factors = torch.zeros(1_000, 2, dtype=torch.int64)
-    factors[0] = 1
-    with pytest.raises(ValueError, match="factor 0 has one value in the 10 rows drawn"):
-        draw_labelled(factors, 10, 5, seed=0)
+def test_factors_that_the_rows_drawn_say_too_little_of_are_named() -> None:
+    lone = (torch.arange(300) == int(draw_rows(300, 10_000, 5_000, seed=0)[1][0])).long()
+    factors = torch.stack([torch.arange(300), lone, torch.arange(300) % 2], dim=1)
+    factors = torch.cat([factors, torch.arange(300)[:, None].clamp(min=150), torch.arange(300)[:, None] % 40], dim=1)
+    sample = draw_labelled(factors, 10_000, 5_000, seed=0)
+    assert sample.reasons == {
+        0: "the 100 test rows hold only values of factor 0 that were never fitted; give more rows",
+        1: "factor 1 has one value in the 200 rows drawn; give more rows that vary it",
+        3: "factor 3 has 101 values in 200 rows, fewer than 5 rows a value; bin it, or give more rows",
+    }
+    parts = sample.averaged("score", sample.each_factor(5, lambda k: k / 2))
+    assert parts["score_per_factor"] == pytest.approx([np.nan, np.nan, 1, np.nan, 2], nan_ok=True)
+    assert np.isnan(parts["score"])
+    assert parts["settings"]["reason"] == "; ".join(sample.reasons[k] for k in (0, 1, 3))
 
 
 def test_active_codes_vary_against_the_most_varied_one() -> None:

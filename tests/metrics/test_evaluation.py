@@ -43,6 +43,9 @@ def test_the_same_seed_gives_the_same_scores() -> None:
         ({"dci_backend": "xgb"}, "dci_backend must be gradient_boosting or lightgbm, got xgb"),
         ({"metrics": ["mig"], "factor_names": ["a"]}, "1 factor names for 3 factors"),
         ({"metrics": ["mig"], "factor_names": ["a", "b", "a"]}, "each needs one of its own"),
+        ({"metrics": ["mig"], "factor_names": "abc"}, "factor_names must be a list of names, got 'abc'"),
+        ({"metrics": ["mig"], "seed": -1}, "seed must be a whole number from 0 to 4294967295, got -1"),
+        ({"metrics": ["mig"], "seed": 2**40}, "seed must be a whole number"),
     ],
 )
 def test_bad_options_are_refused(options: dict, message: str) -> None:
@@ -73,11 +76,30 @@ def test_all_is_every_metric_with_its_chance() -> None:
     result = evaluate(z[:, :3], v[:, 1:], chance=True)
     for key in KEYS:
         assert isinstance(result[key], float), key
-        assert isinstance(result[f"chance/{key}"], float), key
+        # What knows no factors has no chance.
+        assert (f"chance/{key}" in result) == (key not in METRICS["unsupervised"].keys), key
     assert result["settings"]["rows_used"]["dci"] == {"train": 80, "test": 40, "backend": "gradient_boosting"}
     assert result["settings"]["rows_used"]["mig"] == {"train": 120, "test": 0}
     assert result["settings"]["reasons"] == {}
-    assert result["gaussian_tc"] == result["chance/gaussian_tc"]
+
+
+def test_a_metric_that_fails_is_nan_with_its_reason_and_the_others_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError("the matrix\n is singular")
+
+    monkeypatch.setitem(METRICS, "sap", METRICS["sap"]._replace(score=fail))
+    result = evaluate(*cases.entangled(rows=200), ["sap", "mig"], chance=True)
+    assert math.isnan(result["sap"])
+    assert math.isnan(result["chance/sap"])
+    assert result["settings"]["reasons"] == {"sap": "sap failed: the matrix is singular"}
+    assert result["mig"] > 0
+
+
+@pytest.mark.parametrize("scale", [1e90, 1e-90])
+def test_no_metric_fails_at_the_ends_of_the_range_of_codes(scale: float) -> None:
+    z, v = cases.entangled(rows=200)
+    names = [name for name in METRICS if name != "dci_es"]
+    assert evaluate(z * scale, v, names, "robust")["settings"]["reasons"] == {}
 
 
 def test_sets_and_names_choose_what_is_computed() -> None:

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 from tests.metrics.cases import CASES
 
-from disentone.metrics import dci_es, evaluate
+from disentone.metrics import METRICS, dci_es, evaluate
 
 
 @cache
@@ -51,7 +51,7 @@ def test_known_answers(key: str, preset: str) -> None:
 
 
 @pytest.mark.parametrize("preset", ["dlib", "robust"])
-@pytest.mark.parametrize("key", ANSWERS)
+@pytest.mark.parametrize("key", [key for key in ANSWERS if key not in METRICS["unsupervised"].keys])
 def test_noise_scores_its_chance(key: str, preset: str) -> None:
     tolerance = 0.15 if key.startswith("info_") else 0.05
     assert scores("noise", preset)[key] == pytest.approx(scores("noise", preset)[f"chance/{key}"], abs=tolerance)

@@ -60,6 +60,20 @@ def test_images_may_come_in_batches_and_must_be_complete() -> None:
         traversal(picture, CODES, picture(CODES)[1:], V)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_decoder_of_nothing_finite_has_no_score_and_such_images_are_refused(value: float) -> None:
+    scores = traversal(lambda codes: picture(codes) * value, CODES, picture(CODES), V)
+    assert all(np.isnan(scores[key]) for key in ("traversal_purity", "traversal_monotonicity", "traversal_range"))
+    assert scores["settings"]["reason"] == "the decoder answers images that are not finite"
+    with pytest.raises(ValueError, match="images must be finite"):
+        traversal(picture, CODES, torch.where(V[:, None, :] == 0, value, picture(CODES)), V)
+
+
+def test_a_decoder_of_other_images_is_refused() -> None:
+    with pytest.raises(ValueError, match="the decoder answers 9 pixels an image; the images have 6"):
+        traversal(lambda codes: picture(codes).repeat(1, 3, 1)[:, :3], CODES, picture(CODES), V)
+
+
 def test_the_nearest_row_is_the_literal_one() -> None:
     generator = torch.Generator().manual_seed(0)
     known, decoded = torch.rand(30, 20, generator=generator), torch.rand(50, 20, generator=generator)

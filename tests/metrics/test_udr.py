@@ -64,7 +64,9 @@ def test_kl_may_be_per_row_and_tensors_are_welcome() -> None:
     [
         ([np.ones((4, 2))], [np.ones(2)], "two or more models, got 1 codes and 1 KLs"),
         ([np.ones((4, 2)), np.ones((5, 2))], [np.ones(2)] * 2, r"the same rows, got \[4, 5\]"),
-        ([np.ones((4, 2))] * 2, [np.ones(3)] * 2, r"2 codes needs as many finite KLs, got \[3\]"),
+        ([np.ones((4, 2))] * 2, [np.ones(3)] * 2, r"2 codes needs as many KLs, got \[3\]"),
+        ([np.ones((4, 2))] * 2, [np.ones(2), np.array([1, np.nan])], r"KLs must be finite, got \[1.0, nan\]"),
+        ([np.ones((4, 2))] * 2, [np.ones(2), np.array([1, -1])], "a KL cannot be negative, got -1"),
         ([np.full((4, 2), np.nan)] * 2, [np.ones(2)] * 2, "codes must be finite"),
     ],
 )

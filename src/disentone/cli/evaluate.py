@@ -5,40 +5,52 @@ import inspect
 import json
 import sys
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 from rich.console import Console
 from rich.table import Table
 
 from disentone.files import write_atomically
-from disentone.metrics.arrays import PRESETS
+from disentone.metrics.arrays import PRESETS, check_seed
 from disentone.metrics.dci import BACKENDS
-from disentone.metrics.evaluation import MATRICES, METRICS, SETS, evaluate, for_json, numbers
+from disentone.metrics.evaluation import MATRICES, METRICS, SETS, chosen_metrics, evaluate, for_json, numbers
 from disentone.metrics.traversal import traversal
 
+BACKEND = "lightgbm"
+"""What conf/metrics/dlib.yaml gives training, too."""
 ROWS = 50_000
 LINE = 110
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Score, print, write. A user's mistake is one line on standard error and exit status 2."""
-    options = parser().parse_args(arguments)
+    """Score, print, write. What cannot be scored is one line on standard error and exit status 1, a wrong option 2."""
+    command = parser()
+    options = command.parse_args(arguments)
+    try:
+        chosen_metrics(wanted(options), options.dci_backend)
+        check_seed(options.seed)
+    except ValueError as error:
+        command.error(str(error))
     try:
         source = Path(options.source)
-        scores = score_run(source, options) if source.is_dir() else score_file(source, options)
         out = Path(options.out) if options.out else default_out(source, options.preset)
+        if out.is_dir():
+            raise ValueError(f"--out {out} is a folder; name a file in it")
+        scores = score_run(source, options) if source.is_dir() else score_file(source, options)
         write_atomically(out, json.dumps(report(scores), indent=2))
         if source.is_dir():
             log(source, scores, out)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError) as error:
         print(f"disentone-evaluate: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    told = scores["settings"].get("supervision")
-    print_scores(scores, f"{source}, preset {options.preset}" + (f", supervision: {told}" if told else ""))
+        sys.exit(1)
+    print_scores(scores, title(source, scores["settings"]))
     print(f"written to {out}")
 
 
@@ -61,8 +73,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--chance", action=argparse.BooleanOptionalAction, default=True, help="score permuted factors beside"
     )
-    command.add_argument("--dci-backend", choices=BACKENDS, help="of DCI instead of the preset's")
-    command.add_argument("--out", help="file to write (default: scores.json, in run folders scores_<preset>.json)")
+    command.add_argument(
+        "--dci-backend", choices=BACKENDS, default=BACKEND, help=f"of DCI (default: {BACKEND}, as in training)"
+    )
+    command.add_argument(
+        "--out",
+        help="file to write (default: scores_<preset>.json in a run folder, <name>_scores_<preset>.json by a file)",
     command.add_argument(
         "--trust",
         action="append",
@@ -82,7 +98,7 @@ def score_file(path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Scores of the arrays in an .npz.
 
     Raises:
-        ValueError: for a file that is none, or lacks an array.
+        ValueError: for a file that is none, lacks an array, or holds one that cannot be read.
 
     """
     if not path.exists():
@@ -93,8 +109,23 @@ def score_file(path: Path, options: argparse.Namespace) -> dict[str, Any]:
         if missing := {"codes", "factors"} - set(arrays.files):
             found = ", ".join(arrays.files) or "nothing"
             raise ValueError(f"{path} has no array {' and no array '.join(sorted(missing))}; it has {found}")
-        names = arrays["factor_names"].tolist() if "factor_names" in arrays.files else None
-        return score(arrays["codes"], arrays["factors"], names, options)
+        names = read(path, arrays, "factor_names").tolist() if "factor_names" in arrays.files else None
+        return score(read(path, arrays, "codes"), read(path, arrays, "factors"), names, options)
+
+
+def read(path: Path, arrays: NpzFile, name: str) -> np.ndarray:
+    """An array of an .npz.
+
+    Raises:
+        ValueError: if it holds objects, or less than it declares, or its bytes are damaged.
+
+    """
+    try:
+        return arrays[name]
+    except (ValueError, MemoryError, EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path}: array {name} cannot be read; numpy.savez writes it anew from numbers: {error}"
+        ) from error
 
 
 def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -114,8 +145,11 @@ def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     rows = run.data.evaluation_rows(ROWS)
     codes = encode(run.model, run.data, rows, device).mean
     scores = score(codes, run.data.positions(rows), run.data.space.names, options)
-    walked = walk(run.model, run.data, codes, rows, device, options.seed)
-    settings = {**scores["settings"], "traversal": walked["settings"], "supervision": run.data.supervision}
+    walked: dict[str, Any] = {}
+    # Data without a grid of factors have no traversal scores, and their runs say so.
+    if run.config.get("metrics", {}).get("traversal", True):
+        walked = walk(run.model, run.data, codes, rows, device, options.seed)
+    settings = {**scores["settings"], "traversal": walked.get("settings"), "supervision": run.data.supervision}
     return {**scores, **numbers(walked), "settings": settings}
 
 
@@ -136,11 +170,10 @@ def score(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """The metrics that the options ask for."""
-    wanted = options.metrics if options.metrics in SETS else [name.strip() for name in options.metrics.split(",")]
     return evaluate(
         codes,
         factors,
-        metrics=wanted,
+        metrics=wanted(options),
         preset=options.preset,
         seed=options.seed,
         factor_names=names,
@@ -149,16 +182,36 @@ def score(
     )
 
 
+def wanted(options: argparse.Namespace) -> str | list[str]:
+    """A set's name, or names."""
+    return options.metrics if options.metrics in SETS else [name.strip() for name in options.metrics.split(",")]
+
+
 def default_out(source: Path, preset: str) -> Path:
-    """Next to the source; a run folder's own scores.json, written by its training, is left alone."""
-    folder = source if source.is_dir() else source.parent
-    return folder / (f"scores_{preset}.json" if (folder / "config.yaml").exists() else "scores.json")
+    """Next to the source and named after it: what a training, a run folder or another file has is left alone."""
+    if source.is_dir():
+        return source / f"scores_{preset}.json"
+    return source.with_name(f"{source.stem}_scores_{preset}.json")
 
 
 def report(scores: Mapping[str, Any]) -> dict[str, Any]:
     """What the file holds: numbers, matrices as lists, settings."""
-    matrices = {key: scores[key].tolist() for key in MATRICES if key in scores}
+    matrices = {
+        key: [[entry if isfinite(entry) else None for entry in row] for row in scores[key].tolist()]
+        for key in MATRICES
+        if key in scores
+    }
     return {**for_json(numbers(scores)), **matrices, "settings": scores["settings"]}
+
+
+def title(source: Path, settings: Mapping[str, Any]) -> str:
+    """What was scored, and how."""
+    words = [str(source), f"preset {settings['preset']}"]
+    if "dci" in settings["metrics"]:
+        words.append(f"DCI by {settings['dci_backend']}")
+    if told := settings.get("supervision"):
+        words.append(f"supervision: {told}")
+    return ", ".join(words)
 
 
 def print_scores(scores: Mapping[str, Any], title: str) -> None:

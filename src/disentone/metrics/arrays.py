@@ -109,7 +109,7 @@ def check_options(preset: str, seed: int) -> bool:
     return preset == "robust"
 
 
-def check_seed(seed: int) -> None:
+def check_seed(seed: object) -> None:
     """Raise ValueError for a seed that is no whole number from 0 to below 2**32."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < SEEDS:
         raise ValueError(f"seed must be a whole number from 0 to {SEEDS - 1}, got {seed!r}")
@@ -169,7 +169,8 @@ def draw_labelled(
 
     The same rule for every metric that takes a factor's values as classes: rare values are kept, and a value that
     was never fitted counts as one that was not predicted; but a factor that holds one value in the rows to fit
-    on, of which the test rows hold only values never fitted, or that has fewer than 5 rows a value on average, has no score.
+    on, of which the test rows hold only values never fitted, or that has fewer than ``rows_per_value`` rows a value
+    on average, has no score.
 
     Raises:
         ValueError: for too few rows.

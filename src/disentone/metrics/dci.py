@@ -148,7 +148,7 @@ def is_far_below(right: Bool[np.ndarray, "test"], plain: Bool[np.ndarray, "test"
     """Whether trees that were right in these rows miss by over .1, and not by luck, what one plain tree reaches."""
     lead, differ = int(plain.sum()) - int(right.sum()), int((plain != right).sum())
     # Were both equally good, the lead would have a variance of the number of rows in which they differ.
-    return lead > FAR * len(right) and lead >= 2 * np.sqrt(differ)
+    return bool(lead > FAR * len(right) and lead >= 2 * np.sqrt(differ))
 
 
 def _gradient_boosting(

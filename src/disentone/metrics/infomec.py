@@ -58,9 +58,8 @@ def infomec(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str 
         reasons.append("info_m needs two factors to tell apart")
     if active.sum() == 1:
         reasons.append("info_c needs two active codes to choose from")
-    for k in [k for k, factor in enumerate(v[train].T) if (np.bincount(factor) > 1).sum() < 2]:
+    for k in sorted(set(np.flatnonzero(np.isnan(shares).any(axis=0)).tolist()) - set(sample.reasons)):
         reasons.append(f"info_m and info_c have no neighbours for factor {k}: all its values but one are seen once")
-        shares[:, k] = np.nan
     lead = {"info_m": shares, "info_c": shares.T}
     settings = {"train": len(train), "test": len(test), "active_codes": int(active.sum()), **reason(reasons)}
     if sample.reasons or np.isnan(shares).any():
@@ -80,6 +79,8 @@ def _normalised_information(
     def column(factor: Int64[np.ndarray, "row"]) -> Float64[np.ndarray, "code"]:
         # A value seen once has no neighbours: information and entropy are those of the other rows.
         counts = np.bincount(factor)
+        if (counts > 1).sum() < 2:
+            return np.full(codes.shape[1], np.nan)
         shared = counts[factor] > 1
         information = mutual_info_classif(
             codes[shared], factor[shared], discrete_features=False, n_neighbors=NEIGHBOURS, random_state=seed

@@ -10,6 +10,7 @@ from torch import Tensor
 from disentone.metrics.arrays import Scores, active_codes, check_arrays, check_options, draw_labelled, undefined
 from disentone.metrics.information import (
     BINS,
+    ROUNDING,
     ROWS,
     entropy,
     equal_width_bins,
@@ -103,8 +104,9 @@ def jemmig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str =
     sample = draw_labelled(v, ROWS, 0, seed)
     counts = joint_counts(equal_width_bins(z[sample.train]), v[sample.train])
     information, entropies = plug_in_information(counts), entropy(counts.sum(dim=2)[0])
-    best = information.argmax(dim=0)
-    joint = entropy(counts.flatten(2))[best, torch.arange(len(best), device=best.device)]
+    # Of codes that know as much, the one that knows least else, in whatever order they come.
+    best = information >= information.amax(dim=0) - ROUNDING
+    joint = entropy(counts.flatten(2)).where(best, math.inf).amin(dim=0)
     score = 1 - (joint - _gap(information)) / (entropies + math.log(BINS))
     return sample.averaged("jemmig", score.cpu().numpy())
 
