@@ -15,7 +15,7 @@ from disentone.data import FactorData
 from disentone.files import write_atomically
 from disentone.loggers import log_found, log_image, log_table
 from disentone.metrics.dci import backend_of
-from disentone.metrics.evaluation import MATRICES, chosen_metrics, evaluate, for_json, numbers
+from disentone.metrics.evaluation import chosen_metrics, evaluate, for_json, matrices_for_json, numbers
 from disentone.metrics.traversal import traversal
 from disentone.models import Model
 from disentone.shapes import Codes, Rows
@@ -111,7 +111,7 @@ class Scores(pl.Callback):
         missed = unexplained_variance(vae, data, data.rows("test", self.rows), trainer.strategy.root_device)
         found = {"unexplained_variance": missed, **numbers(scores), **numbers(walked), **self.untrained}
         test_terms = {key.removeprefix("test/"): value for key, value in terms.items()}
-        matrices = {key: scores[key].tolist() for key in MATRICES if key in scores}
+        matrices = matrices_for_json(scores)
         system: System = trainer.lightning_module  # type: ignore[assignment]
         settings = {
             **scores["settings"],
@@ -125,7 +125,7 @@ class Scores(pl.Callback):
         names = np.array(data.space.names)
         np.savez_compressed(self.run_dir / "codes.npz", allow_pickle=False, factor_names=names, **arrays)
         for name, matrix in matrices.items():
-            figure = plots.matrix(np.array(matrix), scores["settings"]["factors"], name, vae.left_out)
+            figure = plots.matrix(np.array(matrix, dtype=np.float64), scores["settings"]["factors"], name, vae.left_out)
             log_image(trainer, name, plots.save(figure, self.run_dir / "figures" / f"{name}.png"))
         parts = by_factor(scores)
         log_table(trainer, "scores_by_factor", list(parts[0]), [list(part.values()) for part in parts])

@@ -7,7 +7,6 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from rich.table import Table
 from disentone.files import write_atomically
 from disentone.metrics.arrays import PRESETS, check_seed
 from disentone.metrics.dci import BACKENDS
-from disentone.metrics.evaluation import MATRICES, METRICS, SETS, chosen_metrics, evaluate, for_json, numbers
+from disentone.metrics.evaluation import METRICS, SETS, chosen_metrics, evaluate, for_json, matrices_for_json, numbers
 from disentone.metrics.traversal import traversal
 
 BACKEND = "lightgbm"
@@ -196,12 +195,7 @@ def default_out(source: Path, preset: str) -> Path:
 
 def report(scores: Mapping[str, Any]) -> dict[str, Any]:
     """What the file holds: numbers, matrices as lists, settings."""
-    matrices = {
-        key: [[entry if isfinite(entry) else None for entry in row] for row in scores[key].tolist()]
-        for key in MATRICES
-        if key in scores
-    }
-    return {**for_json(numbers(scores)), **matrices, "settings": scores["settings"]}
+    return {**for_json(numbers(scores)), **matrices_for_json(scores), "settings": scores["settings"]}
 
 
 def title(source: Path, settings: Mapping[str, Any]) -> str:

@@ -153,6 +153,15 @@ def for_json(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in scores.items()}
 
 
+def matrices_for_json(scores: Mapping[str, Any]) -> dict[str, list[list[float | None]]]:
+    """Those of the scores that are matrices, as JSON has them."""
+    return {
+        key: [[entry if math.isfinite(entry) else None for entry in row] for row in scores[key].tolist()]
+        for key in MATRICES
+        if key in scores
+    }
+
+
 def chosen_metrics(metrics: str | Sequence[str], dci_backend: str) -> list[str]:
     """Names of METRICS for a set (``all``, ``fast``) or for names of metrics and scores.
 
