@@ -159,7 +159,7 @@ def test_a_run_reports_inside_and_outside(choice: str, compose_config, tmp_path:
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     for part in ("inside", "outside"):
         assert scores[f"{part}/rows"] > 10
-        for term in ("reconstruction_of_mean", "kl", "mig", "sap"):
+        for term in ("reconstruction_of_mean", "kl", "mig", "sap/slope"):
             assert isinstance(scores[f"{part}/{term}"], float)
 
 
