@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--out",
         help="file to write (default: scores_<preset>.json in a run folder, <name>_scores_<preset>.json by a file)",
+    )
     command.add_argument(
         "--trust",
         action="append",
