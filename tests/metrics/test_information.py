@@ -37,9 +37,16 @@ def test_equal_width_bins_are_numpys_on_edges_too() -> None:
 
 def test_quantile_bins_are_equally_filled_and_merge_ties() -> None:
     z = torch.randn(2_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    assert np.bincount(quantile_bins(z, 20)[:, 0]).tolist() == pytest.approx([100] * 20, abs=1)
+    assert quantile_bins(z, 20).unique(return_counts=True)[1].tolist() == [100] * 20
     ties = torch.tensor([[0.0]] * 90 + [[1.0]] * 10, dtype=torch.float64)
     assert len(quantile_bins(ties, 20).unique()) == 2
+
+
+@pytest.mark.parametrize("rows", [21, 30, 60, 2_001])
+def test_quantile_bins_of_the_other_sign_hold_the_same_rows(rows: int) -> None:
+    z = torch.randint(rows // 2, (rows, 2), generator=torch.Generator().manual_seed(0)).double()
+    bins, turned = quantile_bins(z, 20), quantile_bins(-z, 20)
+    assert torch.equal(bins + turned, torch.full_like(bins, 40))
 
 
 def test_robust_information_of_independent_variables_is_near_zero() -> None:

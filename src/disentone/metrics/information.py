@@ -20,12 +20,17 @@ def equal_width_bins(codes: Float64[Tensor, "row code"], bins: int = BINS) -> In
 
 
 def quantile_bins(codes: Float64[Tensor, "row code"], bins: int) -> Int64[Tensor, "row code"]:
-    """Bin numbers by equally filled bins; quantiles that coincide (repeated codes) count once."""
-    levels = torch.linspace(0, 1, bins + 1, dtype=codes.dtype, device=codes.device)[1:-1]
-    edges = torch.quantile(codes, levels, dim=0)
-    columns = [
-        torch.searchsorted(edge.unique(), column) for edge, column in zip(edges.T, codes.T.contiguous(), strict=True)
-    ]
+    """Bin numbers by equally filled bins. Equal codes share the bin of their middle rank.
+
+    Ranks right on an edge have a bin of their own, so that codes of the other sign are binned alike.
+    """
+    columns = []
+    for column in codes.T:
+        _, value, counts = torch.unique(column, return_inverse=True, return_counts=True)
+        middle = (2 * counts.cumsum(dim=0) - counts) * bins
+        size = 2 * len(codes)
+        on_edge = middle % size == 0
+        columns.append((2 * torch.div(middle, size, rounding_mode="floor") + 1 - on_edge.long())[value])
     return torch.stack(columns, dim=1)
 
 
