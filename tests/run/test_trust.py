@@ -168,7 +168,7 @@ def test_load_evaluate_report_and_training_neither_import_nor_call_it(
             disentone.load(run_folder)
         with pytest.raises(ValueError, match=place):
             trust.check_training(run_folder)
-        with pytest.raises(SystemExit, match="2"):
+        with pytest.raises(SystemExit, match="1"):
             evaluate.main([str(run_folder)])
         assert place in capsys.readouterr().err
     assert not sprung()
