@@ -15,6 +15,7 @@ from wandb.errors import AuthenticationError
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
 from disentone.files import write_atomically
+from disentone.run.folder import RunFolder
 
 SECONDS_TO_ANSWER = 5
 
@@ -35,16 +36,16 @@ def wandb(run_dir: str | Path, project: str, tags: Sequence[str] = (), log_model
         ValueError: if WANDB_MODE asks for online and there is no key.
 
     """
-    folder = Path(run_dir)
+    folder = RunFolder(run_dir)
     choose_mode()
     logger = WandbLogger(
-        id=_run_id(folder / "wandb_id"),
-        name=folder.name,
-        group=folder.parent.name,
+        id=_run_id(folder.wandb_id),
+        name=folder.path.name,
+        group=folder.path.parent.name,
         project=project,
         tags=list(tags),
         job_type="train",
-        save_dir=str(folder),
+        save_dir=str(folder.path),
         log_model=log_model,
         settings=_quiet(),
     )

@@ -9,6 +9,7 @@ from PIL import Image as Pillow
 from disentone import image_plots, plots
 from disentone.codes import encode, model_and_data, use
 from disentone.loggers import log_animation, log_image
+from disentone.run.folder import RunFolder
 
 
 class LatentMaps(pl.Callback):
@@ -30,7 +31,7 @@ class LatentMaps(pl.Callback):
             raise ValueError(
                 f"callbacks.latent_map needs rows, side and seconds above 0, got {rows}, {side}, {seconds}"
             )
-        self.folder, self.rows, self.side, self.seconds = Path(run_dir) / "figures", rows, side, seconds
+        self.folder, self.rows, self.side, self.seconds = RunFolder(run_dir).figures, rows, side, seconds
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -20,6 +20,7 @@ from disentone.files import write_atomically
 from disentone.frontends import Frontend
 from disentone.loggers import log_audio
 from disentone.models import Model
+from disentone.run.folder import RunFolder
 
 PAUSE = 0.1
 
@@ -44,7 +45,9 @@ class Listening(pl.Callback):
     def __init__(self, run_dir: str | Path, count: int = 4, steps: int = 7, latents: int = 10) -> None:
         if min(count, steps, latents) < 1:
             raise ValueError(f"callbacks.listening needs 1 or more of each, got {count}, {steps} and {latents}")
-        self.folder, self.count, self.steps, self.latents = Path(run_dir) / "sounds", count, steps, latents
+        files = RunFolder(run_dir)
+        self.folder, self.listing = files.sounds, files.sounds_list
+        self.count, self.steps, self.latents = count, steps, latents
 
     @torch.no_grad()
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -55,7 +58,7 @@ class Listening(pl.Callback):
         device = trainer.strategy.root_device
         self.folder.mkdir(exist_ok=True)
         entries = [*self._reconstructions(vae, data, device), *self._traversals(vae, data, device)]
-        write_atomically(self.folder / "sounds.json", json.dumps(entries, indent=2))
+        write_atomically(self.listing, json.dumps(entries, indent=2))
         for entry in entries:
             paths = [self.folder / name for name in entry["audio"].values()]
             captions = [f"{entry['title']}, {label}" for label in entry["audio"]]

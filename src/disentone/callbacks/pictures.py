@@ -8,6 +8,7 @@ import torch
 from disentone import image_plots, plots
 from disentone.codes import model_and_data, walk_latents
 from disentone.loggers import log_image
+from disentone.run.folder import RunFolder
 
 
 class Reconstructions(pl.Callback):
@@ -22,7 +23,7 @@ class Reconstructions(pl.Callback):
     def __init__(self, run_dir: str | Path, count: int = 6) -> None:
         if count < 1:
             raise ValueError(f"callbacks.reconstructions.count must be at least 1, got {count}")
-        self.folder, self.count = Path(run_dir) / "figures", count
+        self.folder, self.count = RunFolder(run_dir).figures, count
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -53,7 +54,7 @@ class Traversals(pl.Callback):
     def __init__(self, run_dir: str | Path, steps: int = 7, latents: int = 10) -> None:
         if min(steps, latents) < 1:
             raise ValueError(f"callbacks.traversals needs at least 1 step and latent, got {steps} and {latents}")
-        self.folder, self.steps, self.latents = Path(run_dir) / "figures", steps, latents
+        self.folder, self.steps, self.latents = RunFolder(run_dir).figures, steps, latents
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw and log, unless this step was drawn already."""
@@ -84,7 +85,7 @@ class Samples(pl.Callback):
     def __init__(self, run_dir: str | Path, count: int = 64, seed: int = 0) -> None:
         if count < 1:
             raise ValueError(f"callbacks.samples.count must be at least 1, got {count}")
-        self.folder, self.count, self.seed = Path(run_dir) / "figures", count, seed
+        self.folder, self.count, self.seed = RunFolder(run_dir).figures, count, seed
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

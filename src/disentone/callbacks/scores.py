@@ -12,12 +12,13 @@ import torch
 from disentone import plots
 from disentone.codes import BATCH, encode, model_and_data
 from disentone.data import FactorData
-from disentone.files import write_atomically
+from disentone.files import write_atomically, written_whole
 from disentone.loggers import log_found, log_image, log_table
 from disentone.metrics.dci import backend_of
 from disentone.metrics.evaluation import chosen_metrics, evaluate, for_json, matrices_for_json, numbers
 from disentone.metrics.traversal import traversal
 from disentone.models import Model
+from disentone.run.folder import RunFolder
 from disentone.shapes import Codes, Rows
 from disentone.system import System
 
@@ -62,7 +63,7 @@ class Scores(pl.Callback):
         backend = backend_of(preset, dci_backend)
         self.metrics = chosen_metrics(metrics, backend)
         self.validation_metrics = chosen_metrics(validation_metrics, backend)
-        self.run_dir, self.preset, self.dci_backend = Path(run_dir), preset, backend
+        self.folder, self.preset, self.dci_backend = RunFolder(run_dir), preset, backend
         self.rows, self.validation_rows, self.traversal, self.seed = rows, validation_rows, traversal, seed
         self.untrained: dict[str, float] = {}
 
@@ -123,13 +124,14 @@ class Scores(pl.Callback):
         report = {"step": trainer.global_step, **for_json({**test_terms, **found}), **matrices, "settings": settings}
         arrays = {"codes": codes.double().numpy(), "factors": data.positions(rows).numpy(), "rows": rows.numpy()}
         names = np.array(data.space.names)
-        np.savez_compressed(self.run_dir / "codes.npz", allow_pickle=False, factor_names=names, **arrays)
+        with written_whole(self.folder.codes) as place, place.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, factor_names=names, **arrays)
         for name, matrix in matrices.items():
             figure = plots.matrix(np.array(matrix, dtype=np.float64), scores["settings"]["factors"], name, vae.left_out)
-            log_image(trainer, name, plots.save(figure, self.run_dir / "figures" / f"{name}.png"))
+            log_image(trainer, name, plots.save(figure, self.folder.figures / f"{name}.png"))
         parts = by_factor(scores)
         log_table(trainer, "scores_by_factor", list(parts[0]), [list(part.values()) for part in parts])
-        write_atomically(self.run_dir / "scores.json", json.dumps(report, indent=2))
+        write_atomically(self.folder.scores, json.dumps(report, indent=2))
         return found
 
     def _codes(self, trainer: pl.Trainer, limit: int) -> tuple[Codes, Rows]:
