@@ -74,10 +74,11 @@ def run(case: str, seed: int) -> dict[str, Any]:
     import torch
     from hydra import compose, initialize_config_dir
 
-    from disentone.cli import train
     from disentone.config import config_dir
     from disentone.metrics import evaluate
     from disentone.report.runs import read_run
+    from disentone.run import train
+    from disentone.run.folder import RunFolder
 
     class Clock(pl.Callback):
         """Processor seconds since training began."""
@@ -115,18 +116,17 @@ def run(case: str, seed: int) -> dict[str, Any]:
                     "trainer.accelerator=cpu", "metrics.metrics=[mig,mcc]", "metrics.validation_metrics=[mig]",
                 ],
             )  # fmt: skip
-        Path(f"{folder}/run").mkdir()
-        clock = Clock()
-        with train.reported(cfg):
-            built = train.build(cfg)
-            assert built is not None
+        clock, place = Clock(), RunFolder(f"{folder}/run")
+        with train.reported(place):
+            built = train.begin(cfg, place)
             built.trainer.callbacks.insert(0, clock)  # type: ignore[attr-defined]
             with train.closing_loggers(built):
                 train.fit(built)
                 train.score(built)
-        scores = read_run(built.folder).numbers
-        logged = pd.concat(pd.read_csv(path) for path in built.folder.glob("metrics/*/metrics.csv"))
-        with np.load(built.folder / "codes.npz") as arrays:
+            train.finish(built)
+        scores = read_run(place.path).numbers
+        logged = pd.concat(pd.read_csv(path) for path in place.metrics)
+        with np.load(place.codes) as arrays:
             names = [str(name) for name in arrays["factor_names"]]
             robust = evaluate(arrays["codes"], arrays["factors"], ["dci"], "robust")
             # The scores of the table are those of the saved codes.

@@ -11,10 +11,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from disentone.cli.train import train
 from disentone.config import config_dir, flat, plain
 from disentone.data import SyntheticData
 from disentone.frontends import CQT
+from disentone.run.train import train
 from disentone.synths import Additive
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))

@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 
 from conftest import EXPERIMENTS, toy
 from disentone import config
-from disentone.cli.arguments import folder_name
-from disentone.cli.train import train
+from disentone.run.train import train
+from disentone.sweep.naming import folder_name
 from disentone.synths import Additive
 
 GROUPS = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TOY, TOY_CONTRASTIVE, toy
-from disentone.cli.train import train
+from disentone.run.train import train
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

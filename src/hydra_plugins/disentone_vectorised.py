@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 
 class VectorisedLauncher(Launcher):
-    """Trains the jobs of a sweep together, see :mod:`disentone.cli.vectorised`.
+    """Trains the jobs of a sweep together, see :mod:`disentone.sweep.launcher`.
 
     Args:
         vmap: true computes all runs at once, false one after the other in each step; null: true on a GPU.
@@ -27,9 +27,9 @@ class VectorisedLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """Train all jobs; answers Hydra's record of each."""
         # Only now: other commands and applications should not have to wait for torch.
-        from disentone.cli import vectorised
+        from disentone.sweep import launcher
 
-        returns: Sequence[JobReturn] = vectorised.launch(
+        returns: Sequence[JobReturn] = launcher.launch(
             self.hydra_context, self.config, job_overrides, initial_job_idx, self.vmap
         )
         return returns

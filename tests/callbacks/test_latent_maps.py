@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from conftest import toy
-from disentone.cli.train import train
+from disentone.run.train import train
 
 
 @pytest.mark.parametrize("latents", [2, 3])

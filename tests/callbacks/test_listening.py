@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 import disentone
 from conftest import toy
 from disentone.callbacks import LatentMaps, Listening, Samples
-from disentone.cli.train import train
 from disentone.config import config_dir
 from disentone.frontends import CQT
+from disentone.run.train import train
 
 
 @pytest.fixture(scope="module")

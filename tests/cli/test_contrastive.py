@@ -10,12 +10,12 @@ import torch
 
 import disentone
 from conftest import TOY_CONTRASTIVE
-from disentone.cli import train as command
 from disentone.cli.evaluate import main as evaluate_command
-from disentone.cli.train import train
 from disentone.metrics import evaluate
 from disentone.report import report
+from disentone.run import train as command
 from disentone.run.folder import RunFolder
+from disentone.run.train import train
 
 QUIET = (*TOY_CONTRASTIVE, "logger=csv", "callbacks.last.every_n_train_steps=1")
 
@@ -45,7 +45,7 @@ def test_a_run_resumed_in_any_stage_or_at_a_milestone_ends_with_the_same_weights
     step: int, finished: Path, compose_config, tmp_path: Path
 ) -> None:
     cfg = compose_config([*QUIET, "metrics.metrics=[mig,mcc]"])
-    run = command.build(cfg.copy(), RunFolder(tmp_path / "run"), max_steps=step)
+    run = command.begin(cfg.copy(), RunFolder(tmp_path / "run"), max_steps=step)
     command.fit(run)
     assert not (tmp_path / "run" / "scores.json").exists()
     train(cfg)
@@ -59,7 +59,7 @@ def test_a_run_resumed_in_any_stage_or_at_a_milestone_ends_with_the_same_weights
 
 
 def test_the_encoder_rests_while_its_codes_are_read_out(finished: Path, compose_config, tmp_path: Path) -> None:
-    run = command.build(compose_config([*QUIET]), RunFolder(tmp_path / "run"), max_steps=5)
+    run = command.begin(compose_config([*QUIET]), RunFolder(tmp_path / "run"), max_steps=5)
     command.fit(run)
     before = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     after = weights(finished)

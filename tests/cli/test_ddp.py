@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_dir
 from tests.cli.test_train import run
 
 from conftest import TOY
-from disentone.cli.train import train
 from disentone.config import config_dir
+from disentone.run.train import train
 
 SMALL = [text for text in TOY if not text.startswith(("callbacks.listening", "callbacks.traversals"))]
 # 145 train rows, the last batch of the pass has one of them; 17 to validate, the last batch has one.

@@ -15,8 +15,8 @@ from tests.reference import metrics as reference
 
 from conftest import TOY
 from disentone.cli.evaluate import main
-from disentone.cli.train import train
 from disentone.metrics import METRICS
+from disentone.run.train import train
 
 
 @pytest.fixture

@@ -47,10 +47,10 @@ if plan:
 """
 # In the order in which a run of the sweep comes to them; most are of the second run, beside a finished one.
 MOMENTS = [
-    "before cache",
     "after wandb_id",
-    "before config.yaml",
     "before begun.json",
+    "before config.yaml",
+    "before cache",
     "before last.ckpt",
     "before previous.ckpt",
     "after codes",

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.test_train import COMMAND
 
 from conftest import TOY
-from disentone.cli import signals
+from disentone.sweep import signals
 
 LONG = ["experiment=quickstart", *TOY, "trainer.max_steps=100000", "trainer.val_check_interval=50000", "logger=csv"]
 RUN = [*LONG, "hydra.run.dir=run"]
@@ -83,7 +83,7 @@ def test_no_worker_survives_a_killed_parent(arguments: list[str], tmp_path: Path
 def test_what_hangs_is_left_after_some_seconds(number: signal.Signals) -> None:
     program = (
         "import signal, time\n"
-        "from disentone.cli import signals\n"
+        "from disentone.sweep import signals\n"
         "signals.LATEST = 0.5\n"
         "with signals.ending(lambda: 'nothing is lost'):\n"
         "    try:\n"

@@ -16,9 +16,9 @@ from tests.wandb_records import history_keys, records
 
 from conftest import TOY
 from disentone.cli.evaluate import main as evaluate
-from disentone.cli.train import train
 from disentone.errors import message
 from disentone.run.folder import RefusedError
+from disentone.run.train import train
 
 SWEEP = ["-m", "experiment=quickstart", "sweep=toy", *TOY, "metrics.metrics=[mig]"]
 

@@ -14,8 +14,8 @@ import yaml
 from tests.reference import metrics as reference
 
 from conftest import TOY
-from disentone.cli.train import train
 from disentone.run.folder import RunFolder, State
+from disentone.run.train import train
 
 COMMAND = [sys.executable, "-m", "disentone.cli.train"]
 

@@ -13,7 +13,7 @@ from tests.wandb_records import history_keys, records
 
 from conftest import TOY
 from disentone import load
-from disentone.cli.train import train
+from disentone.run.train import train
 
 SETTINGS = [*TOY, "metrics.metrics=[mig]", "trainer.log_every_n_steps=1"]
 # A beta that is refused, and one whose loss is infinite.

@@ -11,10 +11,10 @@ from hydra.utils import instantiate
 
 from conftest import TOY
 from disentone.callbacks import held_out as callback
-from disentone.cli.train import train
 from disentone.config import check
 from disentone.data import Correlated, HeldOut, Region, SyntheticData, synthetic
 from disentone.frontends import CQT
+from disentone.run.train import train
 from disentone.synths import Additive
 
 FACTORS = {

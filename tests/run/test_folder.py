@@ -12,9 +12,9 @@ import pytest
 from filelock import FileLock
 
 from conftest import TOY
-from disentone.cli.train import train
 from disentone.run import folder as folders
 from disentone.run.folder import FORMAT, RefusedError, RunFolder, State
+from disentone.run.train import train
 
 BEGUN = {"format": FORMAT, "config": {}, "sessions": [{}]}
 STATES = [

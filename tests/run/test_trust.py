@@ -16,10 +16,10 @@ from conftest import EXPERIMENTS
 from disentone import config as configs
 from disentone import loading
 from disentone.cli import evaluate
-from disentone.cli.arguments import for_hydra
 from disentone.report import report
 from disentone.run import trust
 from disentone.run.folder import RunFolder
+from disentone.sweep.naming import for_hydra
 
 # A module that tells when it is imported, and when anything in it is called.
 TRAP = """

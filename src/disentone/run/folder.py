@@ -168,8 +168,9 @@ class RunFolder:
             "settings": configs.settings(config),
             "sessions": [*self._sessions, facts],
         }
-        write_atomically(self.config, configs.to_yaml(config))
+        # In this order: a config alone is what earlier versions left.
         write_atomically(self.begun, json.dumps(content, indent=2))
+        write_atomically(self.config, configs.to_yaml(config))
 
     def finish(self, seconds: float) -> None:
         """Say that the run is finished: the last file that is written.

@@ -17,7 +17,7 @@ from lightning_fabric.plugins.environments.lightning import find_free_network_po
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from disentone import errors
-from disentone.cli import arguments, signals
+from disentone.sweep import naming, signals
 
 SECONDS_TO_END = 3.0
 
@@ -72,7 +72,7 @@ def run(count: int, run_dir: Path) -> None:
         "WORLD_SIZE": str(count),
     }
     # This process has written Hydra's own files; the log file is the first one's.
-    options = [*arguments.of_run_folder(run_dir.absolute()), "hydra.output_subdir=null"]
+    options = [*naming.of_run_folder(run_dir.absolute()), "hydra.output_subdir=null"]
     command = [sys.executable, "-m", "disentone.cli.train", *options]
     started: list[subprocess.Popen[bytes]] = []
     try:

@@ -17,7 +17,8 @@ from omegaconf import DictConfig, open_dict
 
 from disentone import config, stacked
 from disentone.callbacks import Progress
-from disentone.cli import train
+from disentone.run import train
+from disentone.run.build import Run
 from disentone.run.folder import RunFolder, State
 from disentone.stacked import Member
 
@@ -28,7 +29,7 @@ class Job:
 
     kind: str = ""
     """Jobs of one kind differ only in what stacked runs may differ in."""
-    run: train.Run | None = None
+    run: Run | None = None
     make_trainer: Callable[..., pl.Trainer] | None = None
     member: Member | None = None
     folder: RunFolder | None = None
@@ -88,7 +89,7 @@ def _begin(job: Job, locks: ExitStack, cfg: DictConfig) -> None:
             job.kind = _kind(cfg)
             # Training is the group's; a fit of no steps loads the checkpoint and scores the untrained network. Tensors
             # of inference mode could not be trained on afterwards.
-            job.run = train.build(cfg, job.folder, max_steps=0, inference_mode=False)
+            job.run = train.begin(cfg, job.folder, max_steps=0, inference_mode=False)
             stacked.check_trainer(job.run.trainer)
             train.fit(job.run)
             job.member = Member(job.run.system, job.run.data, job.run.trainer)

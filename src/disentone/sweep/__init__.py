@@ -1,0 +1,1 @@
+"""Many runs: how they are named, started, trained together and ended."""
