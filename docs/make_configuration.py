@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 from hydra.utils import get_object
 
-from disentone.config import accepted, config_dir
+from disentone.config import config_dir
+from disentone.signatures import accepted
 
 HEAD = """# Configuration
 

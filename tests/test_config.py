@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from conftest import EXPERIMENTS, toy
 from disentone import config
 from disentone.run.train import train
+from disentone.signatures import accepted
 from disentone.sweep.naming import folder_name
 from disentone.synths import Additive
 
@@ -111,7 +112,7 @@ def test_the_presets_are_stated_in_full() -> None:
     """Every option of a preset is in its file, so that its name means one thing."""
     additive = [OmegaConf.load(GROUPS[f"synth={name}"]) for name in ("tones", "tones_noisy", "tones_smooth")]
     keys = [set(cfg) - {"factors"} for cfg in additive]
-    stated = config.accepted(Additive).keys() - {"factors"} | {"_target_"}
+    stated = accepted(Additive).keys() - {"factors"} | {"_target_"}
     assert keys == [stated] * 3
 
 
@@ -136,3 +137,69 @@ def test_the_contrastive_method_goes_with_the_experiments_of_tones(name: str, co
 def test_held_out_scores_follow_the_preset(compose_config) -> None:
     cfg = compose_config(["experiment=quickstart", "metrics=robust", "data/held_out=region"])
     assert cfg.callbacks.held_out.preset == cfg.metrics.preset == "robust"
+
+
+def settings(compose_config, *overrides: str) -> dict[str, str]:
+    return config.settings(compose_config(["experiment=quickstart", *overrides]))
+
+
+def test_settings_are_values_and_not_their_spelling(compose_config) -> None:
+    spelt = [settings(compose_config, f"objective.beta={beta}") for beta in ("4", "4.0", "4e0")]
+    assert spelt[0] == spelt[1] == spelt[2]
+    assert spelt[0]["objective.beta"] == "4"
+    referred, written = (
+        config.resolved(compose_config([f"objective.beta={beta}"])) for beta in ("${model.latents}", "10")
+    )
+    assert config.differences(referred, written) == []
+    assert settings(compose_config, "synth.factors.f0.start=100.0") == settings(compose_config)
+
+
+def test_a_share_of_the_batches_is_no_number_of_them(compose_config) -> None:
+    every, one = (settings(compose_config, f"trainer.limit_train_batches={part}") for part in ("1.0", "1"))
+    assert every != one
+
+
+def test_the_runs_own_seed_is_one_setting(compose_config) -> None:
+    first, second = (settings(compose_config, f"seed={seed}") for seed in (0, 1))
+    assert {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)} == {"seed"}
+    fixed = settings(compose_config, "seed=1", "data.seed=0")
+    assert fixed["data.seed"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("override", "difference"),
+    [
+        ("callbacks.held_out.metrics=[sap]", "callbacks.held_out.metrics was [mig, sap, mcc], is [sap]"),
+        ("callbacks.held_out.rows=10", "callbacks.held_out.rows was 2000, is 10"),
+        (
+            "+callbacks.stop={_target_: pytorch_lightning.callbacks.EarlyStopping, monitor: validation/loss}",
+            "callbacks.stop._target_ was None, is pytorch_lightning.callbacks.EarlyStopping",
+        ),
+        ("metrics.preset=robust", "callbacks.held_out.preset was dlib, is robust"),
+        ("optimizer.lr=1", "optimizer.lr was 0.001, is 1"),
+    ],
+)
+def test_a_callback_that_decides_results_makes_another_run(override: str, difference: str, compose_config) -> None:
+    one, other = (config.resolved(compose_config(["experiment=quickstart", *more])) for more in ([], [override]))
+    assert difference in config.differences(one, other)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "callbacks.reconstructions.count=3",
+        "callbacks.traversals.steps=3",
+        "callbacks.listening.count=3",
+        "callbacks.last.every_n_train_steps=3",
+        "~callbacks.progress",
+        "logger=csv",
+        "data.num_workers=2",
+        "data.cache_dir=elsewhere",
+        "trainer.devices=2",
+        "sweep=other",
+    ],
+)
+def test_what_is_only_shown_or_where_it_runs_makes_no_other_run(override: str, compose_config, tmp_path: Path) -> None:
+    one = config.resolved(compose_config(["experiment=quickstart"]))
+    other = config.resolved(compose_config(["experiment=quickstart", override], tmp_path / "elsewhere"))
+    assert config.differences(one, other) == []

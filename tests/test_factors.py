@@ -209,6 +209,7 @@ def test_a_description_may_come_from_yaml():
 
 
 EXPECTED = "factor f: expected start, stop and step; or start, stop and count; or values; or labels; got "
+MANY = "values, expected at most 2,000,000; take fewer, and let data.continuous=true draw between them"
 CONSTANT = "value(s), expected at least 2; give a constant to the synth's `fixed` instead"
 
 
@@ -259,6 +260,24 @@ CONSTANT = "value(s), expected at least 2; give a constant to the synth's `fixed
         ({"start": 1, "stop": 2, "count": 3, "spacing": "mel"}, "factor f: spacing must be lin or log, got mel"),
         ({"start": 1, "stop": 2, "count": 1}, "factor f: count must be at least 2, got 1"),
         ({"start": 1, "stop": 2, "count": -3}, "factor f: count must be at least 2, got -3"),
+        ({"start": True, "stop": 2, "step": 1}, "factor f: start must be a finite number, got True"),
+        ({"start": "a", "stop": 2, "step": 1}, "factor f: start must be a finite number, got 'a'"),
+        ({"start": 0, "stop": 2, "step": True}, "factor f: step must be a finite number, got True"),
+        ({"start": 0, "stop": 2, "count": 2.7}, "factor f: count must be a whole number, got 2.7"),
+        ({"start": 0, "stop": 2, "count": True}, "factor f: count must be a whole number, got True"),
+        ({"start": 0, "stop": 2, "count": 1e9}, "factor f: count must be a whole number, got 1000000000.0"),
+        ({"start": 0, "stop": 2, "count": 10**9}, f"factor f: 1,000,000,000 {MANY}"),
+        ({"start": 0, "stop": 10, "step": 1e-9}, f"factor f: 10,000,000,001 {MANY}"),
+        ({"start": 0, "stop": 1e300, "step": 1e-300}, f"factor f: inf {MANY}"),
+        ({"values": 5}, "factor f: values must be a list of numbers, got 5"),
+        ({"values": "12"}, "factor f: values must be a list of numbers, got '12'"),
+        ({"values": ["a", "b"]}, "factor f: values must be a list of numbers, got ['a', 'b']"),
+        ({"values": [[0, 1], [2, 3]]}, "factor f: values must be a list of numbers, got [[0, 1], [2, 3]]"),
+        ({"values": [0, None]}, "factor f: values must be a list of numbers, got [0, None]"),
+        ({"values": [0, True]}, "factor f: values must be a list of numbers, got [0, True]"),
+        ({"labels": 5}, "factor f: labels must be a list of names, got 5"),
+        ({"labels": "ab"}, "factor f: labels must be a list of names, got 'ab'"),
+        ({"labels": [1, 2]}, "factor f: labels must be a list of names, got [1, 2]"),
         ({}, f"{EXPECTED}nothing"),
         ({"unit": "Hz"}, f"{EXPECTED}nothing"),
         ({"start": 0, "stop": 1}, f"{EXPECTED}start, stop"),
@@ -272,6 +291,12 @@ def test_a_wrong_description_says_what_is_wrong(description, message):
     with pytest.raises(ValueError) as error:
         FactorSpace({"f": description})
     assert str(error.value) == message
+
+
+def test_rows_that_no_integer_can_number_are_refused():
+    ten = {"start": 0, "stop": 9, "step": 1}
+    with pytest.raises(ValueError, match=r"rows, more than the 2\^62 that can be numbered"):
+        FactorSpace(dict.fromkeys("abcdefghijklmnopqrs", ten))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -1,20 +1,19 @@
 """Where the configs are, whether one means what it says, and what a run folder keeps of it."""
 
 import difflib
-import inspect
 import re
-import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from beartype import BeartypeConf
-from beartype.door import is_bearable
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+
+from disentone.limits import check_trainer
+from disentone.signatures import accepted, finite, fits, misfit
 
 RUN_DIR = "${hydra:runtime.output_dir}"
 SPECIAL = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
@@ -23,7 +22,14 @@ INCIDENTAL = (
     "run_dir",
     "hydra",
     "logger",
-    "callbacks",
+    "callbacks.checkpoint.",
+    "callbacks.last.",
+    "callbacks.latent_map.",
+    "callbacks.listening.",
+    "callbacks.progress.",
+    "callbacks.reconstructions.",
+    "callbacks.samples.",
+    "callbacks.traversals.",
     "sweep",
     "data.cache",
     "data.compile",
@@ -36,11 +42,13 @@ INCIDENTAL = (
     "trainer.strategy",
     "trainer.use_distributed_sampler",
 )
+# 1.0 is all of the batches here, 1 a single one.
+SHARES_OR_COUNTS = ("trainer.limit_", "trainer.val_check_interval")
 TOP = {"name": str, "seed": int, "sweep": str, "run_dir": str}
 NODES = {"synth", "frontend", "data", "model", "objective", "metrics", "optimizer", "trainer"}
 MAPPINGS = {"callbacks", "logger"}
-# An int is welcome where a float is asked for.
-TOWER = BeartypeConf(is_pep484_tower=True)
+OPTIONAL = {"synth", "frontend"}
+SEEDS = 2**32
 
 
 def share(part: float, number: int) -> int:
@@ -94,24 +102,20 @@ def check(config: DictConfig) -> None:
     """Compare every key and the type of its value with what the node's ``_target_`` takes.
 
     Raises:
-        ValueError: for a key that nothing takes, with the nearest one that something does; for a value of the
-            wrong type; for a node without a ``_target_``.
+        ValueError: for a key that is missing, or that nothing takes, with the nearest one that something does; for a
+            value of the wrong type, where ``true`` is no number; for a node without a ``_target_``; for a number that
+            the trainer would not understand.
 
     """
+    _check_keys(plain(config))
     container = plain(config, resolve=True)
-    for key, value in container.items():
-        if key not in TOP.keys() | NODES | MAPPINGS:
-            raise ValueError(f"{key}: there is no such key; {nearest(key, TOP.keys() | NODES | MAPPINGS)}")
-        if key in TOP and not isinstance(value, TOP[key]):
-            raise ValueError(f"{key}: expected {TOP[key].__name__}, got {value!r}")
-    if not 0 <= container["seed"] < 2**32:
-        raise ValueError(f"seed must lie in 0..{2**32 - 1}, got {container['seed']}")
-    if container["trainer"].get("precision") in ("16-true", "bf16-true", "64-true", "64", 64):
-        raise ValueError("trainer.precision must be 32-true, 16-mixed or bf16-mixed; images are made in float32")
-    nodes = [(key, container[key]) for key in sorted(NODES & container.keys())]
-    nodes += [(f"{key}.{name}", node) for key in sorted(MAPPINGS) for name, node in container.get(key, {}).items()]
-    for path, node in nodes:
+    for key, hint in TOP.items():
+        if problem := misfit(container[key], hint, key):
+            raise ValueError(problem)
+    _check_seed("seed", container["seed"])
+    for path, node in _nodes(container):
         check_node(path, node)
+    check_trainer(container["trainer"])
 
 
 def check_node(path: str, node: Any) -> None:
@@ -121,29 +125,43 @@ def check_node(path: str, node: Any) -> None:
         ValueError: as :func:`check` does.
 
     """
-    if not isinstance(node, dict) or "_target_" not in node:
-        raise ValueError(f"{path}: expected a node with a _target_, got {node!r}")
+    _check_is_node(path, node)
     for inner_path, inner in targets(node, path):
         _check_arguments(inner_path, inner)
 
 
-def accepted(target: Any) -> dict[str, Any]:
-    """Keyword arguments of a class or function and their types; ``**settings`` stand for the base class's."""
-    functions = (
-        [vars(cls)["__init__"] for cls in target.__mro__ if "__init__" in vars(cls)]
-        if inspect.isclass(target)
-        else [target]
-    )
-    arguments: dict[str, Any] = {}
-    for function in functions:
-        parameters = inspect.signature(function).parameters.values()
-        hints = _type_hints(function)
-        named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        arguments = {name: hints.get(name, Any) for name in named} | arguments
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    arguments.pop("self", None)
-    return arguments
+def _check_keys(container: Mapping[str, Any]) -> None:
+    """Raise ValueError for a key too many, one too few, or one that holds no node."""
+    known = TOP.keys() | NODES | MAPPINGS
+    for key in container:
+        if key not in known:
+            group = "; the file of a group begins with `# @package _global_` if it sets keys of other groups"
+            is_group = (config_dir() / key).is_dir()
+            raise ValueError(f"{key}: there is no such key; {nearest(key, known)}{group if is_group else ''}")
+    for key in sorted(known - OPTIONAL):
+        if key not in container:
+            empty = f"; {key}={{}} has none" if key in MAPPINGS else ""
+            raise ValueError(f"{key}: it is missing, and every run needs it{empty}")
+    for key in sorted(MAPPINGS):
+        if not isinstance(container[key], dict):
+            raise ValueError(f"{key}: expected names, each with a node; {key}={{}} has none; got {container[key]!r}")
+    for path, node in _nodes(container):
+        _check_is_node(path, node)
+
+
+def _nodes(container: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    nodes = [(key, container[key]) for key in sorted(NODES & container.keys())]
+    return nodes + [(f"{key}.{name}", node) for key in sorted(MAPPINGS) for name, node in container[key].items()]
+
+
+def _check_is_node(path: str, node: Any) -> None:
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        raise ValueError(f"{path}: expected a node with a _target_, got {node!r}")
+
+
+def _check_seed(path: str, seed: int) -> None:
+    if not 0 <= seed < SEEDS:
+        raise ValueError(f"{path} must lie in 0..{SEEDS - 1}, got {seed}")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -153,27 +171,24 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def _check_arguments(path: str, node: dict[str, Any]) -> None:
+    target = node["_target_"]
     try:
-        arguments = accepted(get_object(node["_target_"]))
-    except (ImportError, ValueError) as error:
-        raise ValueError(f"{path}._target_: there is no {node['_target_']} to import") from error
+        arguments = accepted(get_object(target))
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}._target_: there is no {target} to import") from error
     for key in node.keys() - SPECIAL:
         if key not in arguments:
-            raise ValueError(f"{path}.{key}: {node['_target_']} takes no {key}; {nearest(key, arguments)}")
-        value, hint = node[key], arguments[key]
-        if not _holds_targets(value) and not is_bearable(value, hint, conf=TOWER):
-            raise ValueError(f"{path}.{key}: expected {_describe(hint)}, got {value!r}")
-
-
-def _type_hints(function: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function)
-    except (NameError, TypeError):
-        return {}  # written for a type checker alone
-
-
-def _describe(hint: Any) -> str:
-    return hint.__name__ if inspect.isclass(hint) else re.sub(r"\b(typing|collections\.abc)\.", "", str(hint))
+            raise ValueError(f"{path}.{key}: {target} takes no {key}; {nearest(key, arguments)}")
+        value = node[key]
+        if _holds_targets(value):
+            continue
+        if problem := misfit(value, arguments[key], f"{path}.{key}"):
+            raise ValueError(problem)
+        if key == "seed" and fits(value, int):
+            _check_seed(f"{path}.{key}", value)
+        # Our own classes say themselves what they take.
+        if not target.startswith("disentone.") and not finite(value):
+            raise ValueError(f"{path}.{key}: expected finite numbers, got {value!r}")
 
 
 def _holds_targets(value: Any) -> bool:
@@ -209,10 +224,11 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return plain(OmegaConf.create(kept), resolve=True)
 
 
-def settings(config: DictConfig) -> dict[str, Any]:
-    """What decides the numbers of a run, flat, every interpolation replaced by its value.
+def settings(config: DictConfig) -> dict[str, str]:
+    """What decides the numbers of a run, flat, every interpolation replaced by its value, each in one spelling.
 
-    Folders, loggers and devices are left out, and so is what only repeats another entry, such as ``data.seed``.
+    4, 4.0 and 4e0 are ``4``. Folders, loggers, devices and what is only shown are left out, and so is what only repeats
+    another entry, such as ``data.seed``.
     """
     repeated = [name for name, value in flat(plain(config)) if re.fullmatch(r"\$\{[\w.]+\}", str(value))]
     return {
@@ -222,12 +238,20 @@ def settings(config: DictConfig) -> dict[str, Any]:
     }
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """In which of the settings that decide the numbers two resolved configs differ, in words."""
     old, new = _deciding(before), _deciding(now)
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return [f"{name} was {old.get(name)}, is {new.get(name)}" for name in names]
 
 
-def _deciding(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in flat(config) if not name.startswith(INCIDENTAL)}
+def _deciding(config: Mapping[str, Any]) -> dict[str, str]:
+    kept = {name: value for name, value in flat(config) if not name.startswith(INCIDENTAL)}
+    return {name: _spelt(value, name.startswith(SHARES_OR_COUNTS)) for name, value in kept.items()}
+
+
+def _spelt(value: Any, is_share_or_count: bool) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_spelt(item, is_share_or_count) for item in value)}]"
+    is_whole = isinstance(value, float) and value.is_integer() and not is_share_or_count
+    return str(int(value) if is_whole else value)

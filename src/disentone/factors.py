@@ -6,10 +6,11 @@ the last factor fastest, and is never listed in memory.
 """
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,25 @@ from torch import Tensor
 
 from disentone import hashing
 from disentone.shapes import Positions, Rows, Values
+from disentone.signatures import fits
+
+# Of one factor: a grid is kept in memory, and written out in the name of the cache.
+MOST_VALUES = 2_000_000
+# Of a space: its rows are numbered by 64-bit integers.
+MOST_ROWS = 2**62
+
+NUMBER = (float, "a finite number")
+# What a config may say of a factor.
+KEYS: Mapping[str, tuple[Any, str]] = {
+    "unit": (str | float, "a name"),
+    "start": NUMBER,
+    "stop": NUMBER,
+    "step": NUMBER,
+    "count": (int, "a whole number"),
+    "spacing": (str, "lin or log"),
+    "values": (Sequence[float] | np.ndarray, "a list of numbers"),
+    "labels": (Sequence[str], "a list of names"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +59,7 @@ class Factor:
         labels: names of a categorical factor's values.
 
     Raises:
-        ValueError: if the values are not one well-formed list of at least two different, finite numbers.
+        ValueError: if the values are not one well-formed list of 2 to 2,000,000 different, finite numbers.
 
     """
 
@@ -60,10 +80,11 @@ class Factor:
                 f"factor {self.name}: {len(grid)} value(s), expected at least 2; "
                 "give a constant to the synth's `fixed` instead"
             )
+        shown = reprlib.repr(grid.tolist())
         if not np.isfinite(grid).all():
-            raise ValueError(f"factor {self.name}: every value must be a finite number, got {grid.tolist()}")
+            raise ValueError(f"factor {self.name}: every value must be a finite number, got {shown}")
         if len(np.unique(grid)) != len(grid):
-            raise ValueError(f"factor {self.name}: values repeat: {grid.tolist()}")
+            raise ValueError(f"factor {self.name}: values repeat: {shown}")
 
     def __len__(self) -> int:
         return len(self.grid)
@@ -89,7 +110,7 @@ class Factor:
             raise ValueError(f"factor {self.name}: spacing must be lin or log, got {self.spacing}")
         if self.spacing == "log" and "count" not in given:
             raise ValueError(f"factor {self.name}: spacing log goes with start, stop and count")
-        for key in given & {"start", "stop", "step", "count"}:
+        for key in sorted(given & {"start", "stop", "step"}):
             if not math.isfinite(getattr(self, key)):
                 raise ValueError(f"factor {self.name}: {key} must be a finite number, got {getattr(self, key)}")
         if given == {"labels"}:
@@ -97,15 +118,24 @@ class Factor:
                 raise ValueError(f"factor {self.name}: labels repeat: {', '.join(self.labels or ())}")
             return np.arange(len(self.labels or ()), dtype=np.float64)
         if given == {"values"}:
+            self._check_size(len(self.values or ()))
             return np.array(self.values, dtype=np.float64)
         if given == {"start", "stop", "step"}:
             return self._stepped(float(self.start or 0), float(self.stop or 0), float(self.step or 0))
         if given == {"start", "stop", "count"}:
-            return self._counted(float(self.start or 0), float(self.stop or 0), int(self.count or 0))
+            return self._counted(float(self.start or 0), float(self.stop or 0), self.count or 0)
         raise ValueError(
             f"factor {self.name}: expected start, stop and step; or start, stop and count; or values; or labels; "
             f"got {', '.join(sorted(given)) or 'nothing'}"
         )
+
+    def _check_size(self, count: float) -> None:
+        if count > MOST_VALUES:
+            told = f"{count:,.0f}" if count < 1e15 else f"{count:g}"
+            raise ValueError(
+                f"factor {self.name}: {told} values, expected at most {MOST_VALUES:,}; take fewer, and let "
+                "data.continuous=true draw between them"
+            )
 
     def _stepped(self, start: float, stop: float, step: float) -> Float64[np.ndarray, " value"]:
         if step == 0:
@@ -115,6 +145,7 @@ class Factor:
             raise ValueError(
                 f"factor {self.name}: a step of {step:g} leads away from stop {stop:g}; start is {start:g}"
             )
+        self._check_size(steps + 1)
         if abs(steps - round(steps)) > 1e-6:
             reached = start + math.floor(steps) * step
             raise ValueError(
@@ -126,6 +157,7 @@ class Factor:
     def _counted(self, start: float, stop: float, count: int) -> Float64[np.ndarray, " value"]:
         if count < 2:
             raise ValueError(f"factor {self.name}: count must be at least 2, got {count}")
+        self._check_size(count)
         if self.spacing == "lin":
             return np.round(np.linspace(start, stop, count), 9)
         if start <= 0 or stop <= 0:
@@ -142,7 +174,7 @@ class FactorSpace:
         factors: name to description (the arguments of :class:`Factor`), in the order of the product.
 
     Raises:
-        ValueError: without factors, or if a factor's description is wrong.
+        ValueError: without factors, if a factor's description is wrong, or for more rows than can be numbered.
 
     """
 
@@ -152,6 +184,11 @@ class FactorSpace:
         self.factors = tuple(_factor(name, description) for name, description in factors.items())
         self.names = tuple(factor.name for factor in self.factors)
         self.sizes = tuple(len(factor) for factor in self.factors)
+        if math.prod(self.sizes) > MOST_ROWS:
+            raise ValueError(
+                f"the factors have {' x '.join(map(str, self.sizes))} rows, more than the 2^62 that can be numbered; "
+                "take fewer values, and let data.continuous=true draw between them"
+            )
         self._made: dict[torch.device, _Tables] = {}
 
     def __len__(self) -> int:
@@ -250,10 +287,11 @@ class _Tables(NamedTuple):
 
 
 def _factor(name: str, description: Mapping[str, object]) -> Factor:
-    known = ("unit", "start", "stop", "step", "count", "spacing", "values", "labels")
-    if unknown := [key for key in description if key not in known]:
-        raise ValueError(f"factor {name}: unknown key {unknown[0]}; known are {', '.join(known)}")
-    for key in ("start", "stop", "step", "count"):
-        if not isinstance(description.get(key), int | float | None):
-            raise ValueError(f"factor {name}: {key} must be a finite number, got {description[key]}")
+    """A factor as a config describes it, where numbers may be texts, and lists numbers."""
+    for key, value in description.items():
+        if key not in KEYS:
+            raise ValueError(f"factor {name}: unknown key {key}; known are {', '.join(KEYS)}")
+        hint, expected = KEYS[key]
+        if value is not None and not fits(value, hint):
+            raise ValueError(f"factor {name}: {key} must be {expected}, got {reprlib.repr(value)}")
     return Factor(name, **description)  # type: ignore[arg-type]

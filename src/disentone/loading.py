@@ -10,13 +10,14 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 
 from disentone import checkpoints
-from disentone.config import accepted, check_node
+from disentone.config import check_node
 from disentone.data import FactorData
 from disentone.errors import message
 from disentone.models import Model
 from disentone.provenance import code, provenance
 from disentone.run import trust as trusted
 from disentone.run.folder import RunFolder
+from disentone.signatures import accepted
 
 # A look at a run should neither render nor fetch all of its data, and a run folder names the place.
 WITHOUT_WRITING = {"mode": "on_the_fly", "download": False}

@@ -22,12 +22,13 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.loggers import Logger
 
 from disentone import checkpoints
-from disentone.config import RUN_DIR, accepted, config_dir, flat, plain, targets
+from disentone.config import RUN_DIR, config_dir, flat, plain, targets
 from disentone.data import FactorData
 from disentone.frontends import Frontend
 from disentone.models import Model
 from disentone.objectives import Objective
 from disentone.run.folder import RunFolder
+from disentone.signatures import accepted
 from disentone.synths import Synth
 
 # Where a class may be defined. Lightning's other loggers send what they log to a server that their options name.
