@@ -12,11 +12,20 @@ from hydra.errors import HydraException, InstantiationException
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 from wandb.errors import Error as WandbError
+from yaml import YAMLError
 
-from disentone.config import config_dir, defaults, flat, nearest
+from disentone.wording import file_of, reworded
 
 FULL = "HYDRA_FULL_ERROR"
-OF_THE_USER = (ValueError, OSError, HydraException, OmegaConfBaseException, MisconfigurationException, WandbError)
+OF_THE_USER = (
+    ValueError,
+    OSError,
+    HydraException,
+    OmegaConfBaseException,
+    MisconfigurationException,
+    WandbError,
+    YAMLError,
+)
 
 _hides_traces = False
 
@@ -34,7 +43,11 @@ def readable(arguments: Sequence[str]) -> Iterator[None]:
         with _without_overrides_of_failed_jobs():
             yield
     except OF_THE_USER as error:
-        sys.exit(f"disentone: {message(error)}")
+        sys.exit(f"disentone: {message(error, arguments)}")
+    except RecursionError as error:
+        if not (file := file_of(error)):
+            raise
+        sys.exit(f"disentone: {file}: its defaults list leads back to it; take out the entry that does")
     finally:
         _hides_traces = False
         del os.environ[FULL]
@@ -62,45 +75,24 @@ def _without_overrides_of_failed_jobs() -> Iterator[None]:
         setattr(JobReturn, "return_value", hydras)  # noqa: B010
 
 
-def message(error: BaseException) -> str:
-    """What was expected, what came, what to do."""
+def message(error: BaseException, arguments: Sequence[str] = ()) -> str:
+    """What was expected, what came, what to do, in one line.
+
+    Args:
+        error: a user's mistake.
+        arguments: the command line that it comes of.
+
+    """
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return f"{message(error.__cause__)}{_full_key(error)}"
+        return f"{reworded(error.__cause__)}{_full_key(error)}"
     if isinstance(error, WandbError):
         return f"Weights & Biases: {error}; WANDB_MODE=offline keeps the run in its folder for `wandb sync` later"
     if isinstance(error, MisconfigurationException):
         remedy = "; trainer.accelerator=auto with trainer.devices=1 runs anywhere" if "backend" in str(error) else ""
-        return f"trainer: {error}{remedy}"
-    text = str(error).strip() or type(error).__name__
-    if found := re.search(r"Could not override '([^']+)'\.?\s*No match in the defaults list", text):
-        return f"{found[1]}: there is no such config group; {nearest(found[1], _groups())}"
-    if found := re.search(r"Could not override '([^']+)'", text):
-        key, known = found[1].lstrip("+~"), _keys()
-        if key in known:
-            return f"{key}: an entry that is not there yet is added with +{key}.<name>=<value>"
-        return f"{key}: there is no such key; {nearest(key, known)}"
-    if found := re.search(r"Could not find 'hydra/launcher/(joblib|submitit_\w+)'", text):
-        return f"hydra/launcher={found[1]} needs the launchers: pip install 'disentone[launchers]'"
-    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
-        return f"{found[1]}={found[2]}: there is no such choice; {nearest(found[2], _choices(found[1]))}"
-    return text
+        return f"trainer: {reworded(error)}{remedy}"
+    return reworded(error, arguments)
 
 
 def _full_key(error: InstantiationException) -> str:
     found = re.search(r"full_key: (\S+)", str(error))
     return f" ({found[1]})" if found else ""
-
-
-def _choices(group: str) -> list[str]:
-    return [path.stem for path in (config_dir() / group).glob("*.yaml")] or _groups()
-
-
-def _groups() -> list[str]:
-    root = config_dir()
-    return sorted({str(path.parent.relative_to(root)) for path in root.rglob("*.yaml")} - {"."})
-
-
-def _keys() -> list[str]:
-    """All keys of the default config, dotted."""
-    parts = [name.split(".") for name, _ in flat(defaults())]
-    return list(dict.fromkeys(".".join(part[:depth]) for part in parts for depth in range(1, len(part) + 1)))

@@ -67,3 +67,13 @@ def test_unexplained_variance_is_the_error_beside_the_mean_images(small_data: Sy
     found = unexplained_variance(vae, small_data, rows, torch.device("cpu"))
     assert found == pytest.approx(float(expected), rel=1e-6)
     assert math.isnan(unexplained_variance(vae, small_data, rows[:1], torch.device("cpu")))
+
+
+@pytest.mark.parametrize("key", ["rows", "validation_rows"])
+def test_so_few_rows_that_a_factor_does_not_vary_stop_before_training(key, tmp_path: Path, small_data) -> None:
+    with pytest.raises(ValueError, match=f"metrics.{key} must be at least 2"):
+        Scores(tmp_path, **{key: 1})
+    few = Scores(tmp_path, metrics="mig", validation_metrics="mig", **{key: 2})
+    with pytest.raises(ValueError, match=rf"metrics.{key}=2: \w+ has one value in so few rows; expected more rows"):
+        fit(tmp_path, small_data, few, epochs=1)
+    assert few.untrained == {}

@@ -30,7 +30,7 @@ BAD = [
         "factor f0: 1 value(s), expected at least 2; give a constant to the synth's `fixed` instead (data.synth)",
     ),
     ("synth.factors.f0.start=nan", "factor f0: start must be a finite number, got nan (data.synth)"),
-    ("synth.factors.f0.start=abc", "factor f0: start must be a finite number, got abc (data.synth)"),
+    ("synth.factors.f0.start=abc", "factor f0: start must be a finite number, got 'abc' (data.synth)"),
     ("synth.factors.f0.stop=9000", "f0 reaches 9000 Hz; it must stay below Nyquist, 8000 Hz (data.synth)"),
     (
         "+synth.factors.volume={start: 0, stop: 1, step: 1}",
@@ -103,6 +103,112 @@ BAD = [
         "colour: there is no such key; there are callbacks, data, frontend, logger, metrics, model, name, objective, "
         "optimizer, run_dir, seed, sweep, synth, trainer",
     ),
+    # Numbers are numbers: true is none, and a list is looked at as a whole.
+    ("seed=true", "seed: expected int, got True"),
+    ("objective.beta=true", "objective.beta: expected float, got True"),
+    ("model.latents=true", "model.latents: expected int, got True"),
+    ("model.encoder.channels=[4,true]", "model.encoder.channels: expected Sequence[int], got [4, True]"),
+    ("model.encoder.hidden=true", "model.encoder.hidden: expected int, got True"),
+    ("data.batch_size=true", "data.batch_size: expected int, got True"),
+    ("synth.partials=true", "data.synth.partials: expected int, got True"),
+    ("metrics.seed=-1", "metrics.seed must lie in 0..4294967295, got -1"),
+    ("synth.factors.f0=5", "data.synth.factors.f0: expected keys with values, got 5"),
+    ("+synth.fixed.snr_db=true", "data.synth.fixed.snr_db: expected float | str, got True"),
+    (
+        "+synth.fixed.snr_db=-1e9",
+        "snr_db goes down to -1e+09 dB, noise that no number can hold; expected -200 dB or more (data.synth)",
+    ),
+    (
+        "frontend.bins=1000000",
+        "1000000 bins from 65.406 Hz reach inf kHz, above Nyquist (8 kHz); use at most 83 bins (data.frontend)",
+    ),
+    ("optimizer.lr=inf", "optimizer.lr: expected finite numbers, got inf"),
+    ("optimizer.betas=[0.9,0.99]", "optimizer.betas: it is not set yet; +optimizer.betas=<value> sets it"),
+    (
+        "+optimizer.betas=[0.9]",
+        "optimizer.betas: expected tuple[float | torch.Tensor, float | torch.Tensor], got [0.9]",
+    ),
+    (
+        "+optimizer.betas=[0.9,high]",
+        "optimizer.betas: expected tuple[float | torch.Tensor, float | torch.Tensor], got [0.9, 'high']",
+    ),
+    (
+        "optimizer._target_=5",
+        "optimizer: expected a node with a _target_, got {'_target_': 5, '_partial_': True, 'lr': 0.001}",
+    ),
+    # What the trainer would divide by, ignore, or fail of late.
+    ("trainer.val_check_interval=0", "trainer.val_check_interval: expected a number above 0, got 0"),
+    (
+        "trainer.check_val_every_n_epoch=0",
+        "trainer.check_val_every_n_epoch: expected a number of epochs, 1 or more, or null to count steps, got 0",
+    ),
+    (
+        "+trainer.accumulate_grad_batches=0",
+        "trainer.accumulate_grad_batches: expected a number of batches, 1 or more, got 0",
+    ),
+    (
+        "+trainer.gradient_clip_val=-1",
+        "trainer.gradient_clip_val: expected the largest norm or value, or 0 for no clipping, got -1",
+    ),
+    ("+trainer.gradient_clip_val=nan", "trainer.gradient_clip_val: expected finite numbers, got nan"),
+    ("trainer.max_steps=-2", "trainer.max_steps: expected a number of steps, 0 or more, or -1 for no limit, got -2"),
+    ("+trainer.min_steps=-5", "trainer.min_steps: expected a number of steps, 0 or more, got -5"),
+    (
+        "trainer.limit_train_batches=0",
+        "trainer.limit_train_batches: expected 1.0 for all batches, or a number of batches, 1 or more, since a run "
+        "trains, got 0",
+    ),
+    (
+        "trainer.limit_test_batches=0",
+        "trainer.limit_test_batches: expected 1.0 for all batches, or a number of batches, 1 or more, since a run is "
+        "scored, got 0",
+    ),
+    *(
+        (
+            f"+trainer.overfit_batches={value}",
+            "trainer.overfit_batches: expected 0, since the order of rows is not Lightning's; data.max_rows=<few> "
+            f"trains on a few rows over and over, got {value}",
+        )
+        for value in (1, 0.5)
+    ),
+    *(
+        (
+            f"trainer.devices={written}",
+            f"trainer.devices: expected auto, or a number of devices, 1 or more, got {value!r} (on a CPU)",
+        )
+        for written, value in (("-2", -2), ("-1", -1), ("0", 0), ("abc", "abc"), ("[0,5]", [0, 5]))
+    ),
+    ("trainer.accelerator=tpu", "trainer.accelerator: expected auto, cpu, gpu, cuda or mps, got 'tpu'"),
+    ("metrics.rows=0", "metrics.rows must be at least 2, since scores compare rows, got 0 (metrics)"),
+    ("metrics.rows=-5", "metrics.rows must be at least 2, since scores compare rows, got -5 (metrics)"),
+    (
+        "metrics.validation_rows=1",
+        "metrics.validation_rows must be at least 2, since scores compare rows, got 1 (metrics)",
+    ),
+    # Groups, references and overrides.
+    (
+        "experiment=null",
+        "experiment=null: expected <group>=<name of a choice>; there are beta_sweep, beta_sweep_smooth, mnist, "
+        "mnist_betas, networks, noise, quickstart, syntone, tones, waveform",
+    ),
+    ("logger=null", "logger=null: expected <group>=<name of a choice>; there are csv, wandb"),
+    ("callbacks=null", "callbacks: expected names, each with a node; callbacks={} has none; got None"),
+    ("~logger", "logger: it is missing, and every run needs it; logger={} has none"),
+    ("~optimizer", "optimizer: it is missing, and every run needs it"),
+    ("trainer=null", "trainer: expected a node with a _target_, got None"),
+    ("objective.beta=${none}", "objective.beta: it refers to none, which is not there; give one of the two a value"),
+    ("objective.beta=${objective.beta}", "objective.beta: it refers to itself; give it a value"),
+    (
+        "objective.beta=${oc.env:NOT_SET}",
+        "objective.beta: Environment variable 'NOT_SET' is not set; set it, or write ${oc.env:NAME,default}",
+    ),
+    ("model.encoder.kernel=3", "model.encoder.kernel: there is no such key; did you mean model.encoder.channels?"),
+    ("+optimizer.lr=3", "optimizer.lr: it is set already; no + then"),
+    (
+        "colour",
+        "colour: an override is written key=value, with quotes around values that have spaces, commas, quotes or "
+        "brackets",
+    ),
     ("resume=nowhere", "resume=nowhere: there is no such folder"),
     ("resume=.", "resume=. is no run folder: it has no config.yaml"),
 ]
@@ -128,6 +234,83 @@ def test_a_mistake_is_answered_before_any_training(override, message, monkeypatc
     assert "Traceback" not in printed
     left = [path.name for path in tmp_path.rglob("*") if path.is_file()]
     assert set(left) <= {"config.yaml", "hydra.yaml", "overrides.yaml", "train.log", "error.txt", ".lock"}
+
+
+TONE = "_target_: disentone.synths.Additive\nsample_rate: 16000\n"
+F0 = "f0: {start: 100, stop: 1000, step: 50}"
+OWN = [
+    (
+        f"{TONE}factors: {{{F0}, decay: {{values: 5}}}}",
+        "factor decay: values must be a list of numbers, got 5 (data.synth)",
+    ),
+    (
+        f"{TONE}factors: {{{F0}, decay: {{start: 0, stop: 10, count: 1e9}}}}",
+        "factor decay: count must be a whole number, got 1000000000.0 (data.synth)",
+    ),
+    (
+        f"{TONE}factors: {{{F0}, decay: {{start: 0, stop: 10, step: 1e-9}}}}",
+        "factor decay: 10,000,000,001 values, expected at most 2,000,000; take fewer, and let data.continuous=true "
+        "draw between them (data.synth)",
+    ),
+    (
+        f"{TONE}factors: [{{{F0}}}]",
+        "data.synth.factors: expected keys with values, got [{'f0': {'start': 100, 'stop': 1000, 'step': 50}}]",
+    ),
+    (
+        f"{TONE}factors:\n\tf0: 5",
+        "{file}, line 4, column 1: found character '\\t' that cannot start any token; YAML is indented by spaces",
+    ),
+    (f"{TONE}factors: {{{F0}\n", "{file}, line 4, column 1: expected ',' or '}', but got '<stream end>'"),
+    (f"{TONE}seed: 1\nseed: 2", "{file}, line 4, column 1: found duplicate key seed"),
+    (f"defaults: [own]\n{TONE}", "synth/own.yaml: its defaults list leads back to it; take out the entry that does"),
+    (
+        f"defaults: [toness]\n{TONE}",
+        "synth/own.yaml, in its defaults list: synth=toness: there is no such choice; did you mean tones?",
+    ),
+    ("- 1\n- 2", "synth: expected a node with a _target_, got [1, 2]"),
+    ("", "synth: expected a node with a _target_, got {}"),
+    ("5", "{file}: expected keys and values in UTF-8; Invalid loaded object type: int"),
+    (
+        f"{TONE}# Gerät".encode("latin-1"),
+        "{file}: expected keys and values in UTF-8; 'utf-8' codec can't decode byte 0xe4 in position 60: invalid "
+        "continuation byte",
+    ),
+    (
+        f"{TONE.splitlines()[0]}\nfactors: {{{F0}}}",
+        "frontend.sample_rate: it refers to synth.sample_rate, which is not there; give one of the two a value",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), OWN, ids=[str(content)[-40:] for content, _ in OWN])
+def test_a_mistake_in_a_users_own_file_is_answered_by_its_place(content, message, monkeypatch, tmp_path: Path) -> None:
+    written = tmp_path / "mine" / "synth" / "own.yaml"
+    written.parent.mkdir(parents=True)
+    written.write_bytes(content if isinstance(content, bytes) else content.encode())
+    answer = call(monkeypatch, tmp_path, "--config-dir", "mine", "synth=own", "logger=csv")
+    assert answer == f"disentone: {message}".replace("{file}", str(written))
+
+
+def test_an_experiment_without_its_package_is_told_what_it_lacks(monkeypatch, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "own.yaml").write_text("objective: {beta: 1}")
+    answer = str(call(monkeypatch, tmp_path, "--config-dir", "mine", "experiment=own", "logger=csv"))
+    assert answer.startswith("disentone: experiment: there is no such key")
+    assert "`# @package _global_`" in answer
+
+
+def test_an_option_of_another_kind_of_data_is_no_option_of_digits(monkeypatch, tmp_path: Path) -> None:
+    answer = call(monkeypatch, tmp_path, "experiment=mnist", "data.max_rows=100")
+    assert (
+        answer == "disentone: data.max_rows: the data that is chosen here has no max_rows; --cfg job shows what it has"
+    )
+
+
+def test_adams_betas_are_a_list_in_yaml(monkeypatch, tmp_path: Path) -> None:
+    betas = "+optimizer.betas=[0.5,0.75]"
+    assert call(monkeypatch, tmp_path, "experiment=quickstart", *TOY, "logger=csv", betas, "hydra.run.dir=run") is None
+    checkpoint = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["optimizer_states"][0]["param_groups"][0]["betas"] == (0.5, 0.75)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

@@ -325,12 +325,32 @@ ADDITIVE = "f0, slope, inharmonicity, decay, snr_db, presence"
             "waveform has no value noise; it has sine, triangle, square, saw",
         ),
         (Waveforms, {"gain": "loud"}, "gain must be fixed or peak, got loud"),
+        (Additive, {"fixed": {"decay": "fast"}}, "fixed decay must be a finite number, got fast"),
+        (
+            Additive,
+            {"fixed": {"snr_db": -1e9}},
+            "snr_db goes down to -1e+09 dB, noise that no number can hold; expected -200 dB or more",
+        ),
+        (
+            Additive,
+            {"factors": {"slope": {"start": 0, "stop": 400, "step": 100}}},
+            "slope reaches 400; 10 partials of the exponential law grow beyond every number; a slope of 0 or less lets "
+            "them fall",
+        ),
+        (Waveforms, {"fixed": {"amplitude": 1e300}}, "amplitude reaches 1e+300; it must stay below 1e+06"),
     ],
 )
 def test_an_impossible_setting_says_what_is_wrong(family, settings, message):
     with pytest.raises(ValueError) as error:
         family(**{"factors": F0, **settings})
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("law", ["exponential", "power", "linear", "linear_per_k"])
+def test_the_loudest_noise_and_the_steepest_slopes_still_have_a_sound(law):
+    factors = {"snr_db": {"values": [-200, 0]}, "slope": {"values": [-30, 30]}}
+    synth = Additive(factors=factors, amplitude_law=law, duration=0.1)
+    assert render(synth, torch.arange(4)).isfinite().all()
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf])

@@ -45,6 +45,10 @@ class Scores(pl.Callback):
         traversal: score the finished model's decoder too, which only a grid of factors allows.
         seed: of the metrics.
 
+    Raises:
+        ValueError: for a metric that does not exist, or fewer than 2 rows; before training, for so few rows that a
+            factor has one value among them.
+
     """
 
     def __init__(
@@ -59,6 +63,9 @@ class Scores(pl.Callback):
         traversal: bool = True,
         seed: int = 0,
     ) -> None:
+        for key, count in (("rows", rows), ("validation_rows", validation_rows)):
+            if count < 2:
+                raise ValueError(f"metrics.{key} must be at least 2, since scores compare rows, got {count}")
         # Names that no metric has should stop the run before it trains.
         backend = backend_of(preset, dci_backend)
         self.metrics = chosen_metrics(metrics, backend)
@@ -77,6 +84,9 @@ class Scores(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Score the untrained network; a resumed run has these scores in its checkpoint."""
+        _, data = model_and_data(trainer)
+        for key, count in (("rows", self.rows), ("validation_rows", self.validation_rows)):
+            check_rows(data, key, count)
         if trainer.ckpt_path is not None or trainer.global_step > 0:
             return
         if trainer.is_global_zero:
@@ -186,6 +196,16 @@ def unexplained_variance(vae: Model, data: FactorData, rows: Rows, device: torch
         error = error + (vae(image) - image).double().square().sum()
     variance = float(square - total.square().sum() / len(rows))
     return float(error) / variance if variance > 0 else float("nan")
+
+
+def check_rows(data: FactorData, key: str, count: int) -> None:
+    """Raise ValueError for so few rows that a factor of several values has one among them."""
+    positions = data.positions(data.evaluation_rows(count)).cpu()
+    for name, column in zip(data.space.names, positions.T, strict=True):
+        if len(column) < data.num_rows and (column == column[0]).all():
+            raise ValueError(
+                f"metrics.{key}={count}: {name} has one value in so few rows; expected more rows to score it"
+            )
 
 
 def by_factor(scores: dict[str, Any]) -> list[dict[str, Any]]:

@@ -63,6 +63,13 @@ class Additive(Synth):
         self.require("inharmonicity", 0, math.inf, "")
         stiffest = 1 if normalise_fundamental else math.sqrt(1 + self.extreme("inharmonicity")[1])
         self.require("f0", 1e-3, self.nyquist / stiffest, " Hz", "Nyquist, " if stiffest == 1 else "")
+        steepest = self.extreme("slope")[1]
+        k = torch.arange(1, partials + 1).double()
+        if not self._amplitudes(torch.tensor([[steepest]], dtype=torch.float64), k).sum().isfinite():
+            raise ValueError(
+                f"slope reaches {steepest:g}; {partials} partials of the {amplitude_law} law grow beyond every number; "
+                "a slope of 0 or less lets them fall"
+            )
 
     def partials(self, parameters: Mapping[str, Float64[Tensor, "batch"]]) -> Partials:
         """Frequencies by the stiff string, amplitudes by the law over the partials that are present."""

@@ -17,6 +17,8 @@ from disentone.shapes import Audio, Rows, Values
 
 # Streams of the hash, so that a row's phases, onset, level and noise are independent of one another.
 PHASE, ONSET, LEVEL, NOISE = range(4)
+# In dB. The power of the noise stays far below the largest float32.
+LOWEST_SNR = -200
 
 
 class Partials(NamedTuple):
@@ -88,6 +90,11 @@ class Synth(ABC):
         self._labels = {
             f.name: self._label_numbers(f) for f in self.space.factors if f.labels or f.name in self.choices
         }
+        if self.extreme("snr_db")[0] < LOWEST_SNR:
+            raise ValueError(
+                f"snr_db goes down to {self.extreme('snr_db')[0]:g} dB, noise that no number can hold; expected "
+                f"{LOWEST_SNR} dB or more"
+            )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in sorted(vars(self).items()))})"
@@ -168,9 +175,12 @@ class Synth(ABC):
             raise ValueError(f"{both.pop()} is both a factor and fixed; remove one of the two")
         resolved = dict(self.defaults)
         for name, value in fixed.items():
-            resolved[name] = self._choice(name, str(value)) if name in self.choices else float(value)
-            if not math.isfinite(resolved[name]) and (name, value) != ("snr_db", math.inf):
+            if name in self.choices:
+                resolved[name] = self._choice(name, str(value))
+            elif isinstance(value, str) or (not math.isfinite(value) and (name, value) != ("snr_db", math.inf)):
                 raise ValueError(f"fixed {name} must be a finite number, got {value}")
+            else:
+                resolved[name] = float(value)
         return resolved
 
     def _label_numbers(self, factor: Factor) -> list[int]:

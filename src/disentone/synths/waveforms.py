@@ -22,7 +22,7 @@ class Waveforms(Synth):
         **settings: of every :class:`~disentone.synths.synth.Synth`.
 
     Raises:
-        ValueError: for f0 at or above Nyquist or below 20 Hz, an amplitude that is not above 0, or one that
+        ValueError: for f0 at or above Nyquist or below 20 Hz, an amplitude below 1e-6 or of 1e6 and more, or one that
             gain hides.
 
     """
@@ -39,7 +39,7 @@ class Waveforms(Synth):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.require("decay", 0, math.inf, " 1/s")
-        self.require("amplitude", 1e-6, math.inf, "")
+        self.require("amplitude", 1e-6, 1e6, "")
         self.require("f0", 20, self.nyquist, " Hz", "Nyquist, ")
         if self.gain == "peak" and "amplitude" in self.space.names:
             raise ValueError("gain peak scales every clip to 1, which hides the factor amplitude; use gain fixed")
