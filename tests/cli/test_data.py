@@ -1,5 +1,6 @@
 """disentone-data: the family in numbers, and sounds that can be heard."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -67,3 +68,26 @@ def test_a_gallery_shows_random_rows(monkeypatch, tmp_path: Path, capsys) -> Non
     assert call(monkeypatch, tmp_path, "gallery", "--count", "5", "--columns", "3", "frontend.hop=1024") is None
     assert (tmp_path / "outputs" / "gallery.png").stat().st_size > 5_000
     assert "5 images are in outputs/gallery.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["gallery", "--count", "-5"],
+        ["gallery", "--count", "0"],
+        ["gallery", "--columns", "0"],
+        ["visibility", "--rows", "0"],
+        ["describe", "--abc"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_out_of_range_is_wrong_usage(arguments, monkeypatch, tmp_path: Path, capsys) -> None:
+    assert call(monkeypatch, tmp_path, *arguments) == 2
+    assert re.search(
+        r"error: .*(expected a whole number, 1 or more, got|there is no option --abc)", capsys.readouterr().err
+    )
+
+
+def test_a_folder_of_configs_that_is_not_there_is_an_error(monkeypatch, tmp_path: Path) -> None:
+    answer = call(monkeypatch, tmp_path, "--config-dir", "nowhere", "describe")
+    assert answer == "disentone: --config-dir=nowhere: there is no such folder"

@@ -52,6 +52,7 @@ def test_the_same_seed_gives_the_same_table() -> None:
     assert any(a != b for a, b in itertools.pairwise([one["f0"], visibility(make(), rows=50, seed=4)["f0"]]))
 
 
-def test_too_few_rows_are_an_error() -> None:
-    with pytest.raises(ValueError, match="rows must be at least 2, got 1"):
-        visibility(make(), rows=1)
+@pytest.mark.parametrize("rows", [1, 10_000_000])
+def test_too_few_or_too_many_rows_are_an_error(rows: int) -> None:
+    with pytest.raises(ValueError, match=rf"rows must lie in 2\.\.100000 \(a thousand is plenty\), got {rows}"):
+        visibility(make(), rows=rows)

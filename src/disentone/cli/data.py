@@ -82,6 +82,13 @@ def print_visibility(data: SyntheticData, rows: int, seed: int) -> None:
             )
 
 
+def positive(text: str) -> int:
+    """A whole number of 1 or more, as an option of the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text}")
+    return int(text)
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="disentone-data", description=__doc__)
@@ -92,18 +99,22 @@ def main() -> None:
     rendering.add_argument("--rows", type=int, nargs="+", default=[0], help="row numbers (default 0)")
     rendering.add_argument("--out", type=Path, default=Path("outputs/sounds"), help="folder (default outputs/sounds)")
     drawing = actions.add_parser("gallery", help="draw images of random rows with their factor values")
-    drawing.add_argument("--count", type=int, default=24, help="how many (default 24)")
-    drawing.add_argument("--columns", type=int, default=6, help="in a row (default 6)")
+    drawing.add_argument("--count", type=positive, default=24, help="how many (default 24)")
+    drawing.add_argument("--columns", type=positive, default=6, help="in a row (default 6)")
     drawing.add_argument("--out", type=Path, default=Path("outputs/gallery.png"), help="default outputs/gallery.png")
     seeing = actions.add_parser("visibility", help="print how much of the image each factor moves")
-    seeing.add_argument("--rows", type=int, default=1000, help="sounds to change (default 1000)")
+    seeing.add_argument("--rows", type=positive, default=1000, help="sounds to change (default 1000)")
     for action in (drawing, seeing):
         action.add_argument("--seed", type=int, default=0, help="of the rows (default 0)")
     for action in actions.choices.values():
         action.add_argument("overrides", nargs="*", help="as of disentone-train, for instance synth=tones_noisy")
     arguments, rest = parser.parse_known_args()
+    if unknown := [word for word in rest if word.startswith("-")]:
+        parser.error(f"there is no option {unknown[0]}; an override is written key=value")
     overrides = [*arguments.overrides, *rest]
     with errors.readable(sys.argv[1:]):
+        if arguments.config_dir and not arguments.config_dir.is_dir():
+            raise ValueError(f"--config-dir={arguments.config_dir}: there is no such folder")
         extra = [f"hydra.searchpath=[file://{arguments.config_dir.absolute()}]"] if arguments.config_dir else []
         with initialize_config_dir(str(config.config_dir()), version_base="1.3"):
             cfg = compose("train", [*overrides, *extra, "run_dir=."])

@@ -11,6 +11,8 @@ from disentone.shapes import Image
 
 BATCH = 512
 NEAR_INVISIBLE = 0.05
+# Their images are all held at once.
+MOST_ROWS = 100_000
 
 
 def visibility(data: SyntheticData, rows: int = 1_000, seed: int = 0) -> dict[str, Mapping[str, float]]:
@@ -29,11 +31,11 @@ def visibility(data: SyntheticData, rows: int = 1_000, seed: int = 0) -> dict[st
         shares, ``step_share`` and ``random_share``; under ``""`` the ``variance``.
 
     Raises:
-        ValueError: for fewer than two rows.
+        ValueError: for fewer than two rows, or more than 100,000.
 
     """
-    if rows < 2:
-        raise ValueError(f"rows must be at least 2, got {rows}")
+    if not 2 <= rows <= MOST_ROWS:
+        raise ValueError(f"rows must lie in 2..{MOST_ROWS} (a thousand is plenty), got {rows}")
     generator = torch.Generator().manual_seed(seed)
     positions = data.space.sample(rows, generator)
     keys = data.space.rows(positions)
