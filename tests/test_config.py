@@ -192,6 +192,7 @@ def test_a_callback_that_decides_results_makes_another_run(override: str, differ
         "callbacks.listening.count=3",
         "callbacks.last.every_n_train_steps=3",
         "~callbacks.progress",
+        "+callbacks.compiled._target_=disentone.callbacks.CompiledNetwork",
         "logger=csv",
         "data.num_workers=2",
         "data.cache_dir=elsewhere",

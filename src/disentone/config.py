@@ -23,6 +23,7 @@ INCIDENTAL = (
     "hydra",
     "logger",
     "callbacks.checkpoint.",
+    "callbacks.compiled.",
     "callbacks.last.",
     "callbacks.latent_map.",
     "callbacks.listening.",
