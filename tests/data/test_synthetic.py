@@ -360,7 +360,7 @@ def test_a_gpu_batch_is_rendered_without_waiting(tmp_path: Path) -> None:
 
 
 def test_the_first_rows_of_a_huge_split_cost_only_themselves() -> None:
-    factors = {name: {"start": 1, "stop": 3000, "step": 1} for name in ("f0", "decay", "slope")}
+    factors = {name: {"start": 1, "stop": 3000, "step": 1} for name in ("f0", "decay", "inharmonicity")}
     data = SyntheticData(Additive(factors=factors, duration=0.1), CQT(hop=1024), mode="on_the_fly", batch_size=8)
     assert len(data.space) == 27 * 10**9
     first = data.rows("validation", 6)
