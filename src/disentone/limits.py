@@ -20,7 +20,7 @@ def _from(lowest: float, expected: str) -> Limit:
 
 
 # The part of the batches that a run uses: a share of them, or how many.
-BATCHES = "1.0 for all batches, or a number of batches, 1 or more"
+BATCHES = "a share of the batches above 0.0, or a number of them, 1 or more"
 LIMITS: Mapping[str, Limit] = {
     "accelerator": Limit(lambda name: name in ("auto", "cpu", "gpu", "cuda", "mps"), "auto, cpu, gpu, cuda or mps"),
     "precision": Limit(

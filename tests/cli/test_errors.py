@@ -155,13 +155,13 @@ BAD = [
     ("+trainer.min_steps=-5", "trainer.min_steps: expected a number of steps, 0 or more, got -5"),
     (
         "trainer.limit_train_batches=0",
-        "trainer.limit_train_batches: expected 1.0 for all batches, or a number of batches, 1 or more, since a run "
-        "trains, got 0",
+        "trainer.limit_train_batches: expected a share of the batches above 0.0, or a number of them, 1 or more, since "
+        "a run trains, got 0",
     ),
     (
         "trainer.limit_test_batches=0",
-        "trainer.limit_test_batches: expected 1.0 for all batches, or a number of batches, 1 or more, since a run is "
-        "scored, got 0",
+        "trainer.limit_test_batches: expected a share of the batches above 0.0, or a number of them, 1 or more, since "
+        "a run is scored, got 0",
     ),
     *(
         (
