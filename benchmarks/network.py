@@ -25,7 +25,7 @@ def step(experiment: str, last: bool = False, compiled: bool = False, fused: boo
     layout = torch.channels_last if last else torch.contiguous_format
     vae = vae.to(memory_format=layout)
     image = torch.rand(64, *shape, generator=torch.Generator().manual_seed(0)).to(memory_format=layout)
-    batch = Batch(image, torch.zeros(64, 4, dtype=torch.long))
+    batch = Batch(image, torch.arange(64), Draw(0, 0, torch.arange(64)))
     if compiled:
         vae.encoder.compile()
         vae.decoder.compile()

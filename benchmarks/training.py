@@ -50,7 +50,7 @@ def main() -> None:
         cached, on_the_fly = (instantiate(cfg.data, _convert_="all", mode=mode) for mode in ("cached", "on_the_fly"))
         cached.setup()
         rows = cached.rows("train")[: cached.batch_size]
-        constant = Constant(Batch(cached.images(rows), cached.positions(rows)))
+        constant = Constant(Batch(cached.images(rows), rows))
         versions = {
             "constant batch": lambda: train(cfg, cached.shape, train_dataloaders=constant),
             "cached": lambda: train(cfg, cached.shape, datamodule=cached),

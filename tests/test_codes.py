@@ -27,4 +27,4 @@ def test_images_that_are_not_finite_are_blamed(small_data: SyntheticData, monkey
     with pytest.raises(
         ValueError, match=r"images are not finite: .* overwritten while it was in use; then start again"
     ):
-        encode(make_system(small_data).vae, small_data, small_data.rows("test"), CPU)
+        encode(make_system(small_data).model, small_data, small_data.rows("test"), CPU)

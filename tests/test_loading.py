@@ -119,7 +119,10 @@ def checkpointed(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], An
             checkpointed(lambda weights: dict(list(weights.items())[1:])),
             "last.ckpt is of another network .*Missing key",
         ),
-        (checkpointed(lambda weights: weights | {"vae.x": torch.ones(1)}), "last.ckpt is of another .*Unexpected key"),
+        (
+            checkpointed(lambda weights: weights | {"model.x": torch.ones(1)}),
+            "last.ckpt is of another .*Unexpected key",
+        ),
     ],
 )
 def test_a_folder_that_is_no_run_is_refused(damage, message: str, run_folder: Path) -> None:

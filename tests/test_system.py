@@ -13,19 +13,28 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from tests.models.test_vae import make_vae
 
 from disentone.data import SyntheticData
-from disentone.models import LearnedGaussian
-from disentone.objectives import BetaVAE, Constant
-from disentone.shapes import Batch, Posterior, Share
+from disentone.draws import Draw
+from disentone.models import VAE, LearnedGaussian
+from disentone.objectives import BetaVAE, Constant, Terms
+from disentone.shapes import Batch
 from disentone.system import System
 
 SCALARS = ("loss", "reconstruction", "kl", "elbo", "beta", "normalised_beta", "likelihood_scale")
+
+
+class Seen(BetaVAE):
+    """Keeps the draw of its last batch."""
+
+    def forward(self, model: VAE, batch: Batch, step: int) -> Terms:
+        self.drawn = batch.draw
+        return super().forward(model, batch, step)
 
 
 def make_system(data: SyntheticData, **settings: object) -> System:
     vae = make_vae(data.shape)
     for name, value in settings.items():
         setattr(vae, name, value)
-    return System(vae, BetaVAE(2.0, Constant()), lambda parameters: torch.optim.Adam(parameters, lr=1e-2))
+    return System(vae, Seen(2.0, Constant()), lambda parameters: torch.optim.Adam(parameters, lr=1e-2))
 
 
 def fit(system: System, data: SyntheticData, ckpt_path: Path | None = None, **settings: object) -> pl.Trainer:
@@ -59,10 +68,10 @@ def test_terms_are_logged_under_their_stage(small_data: SyntheticData) -> None:
 
 def test_an_epochs_mean_weighs_batches_by_their_size(small_data: SyntheticData) -> None:
     """Five validation rows in batches of four and one give the same mean as in one batch."""
-    system = make_system(small_data, sample=lambda posterior, share: posterior.mean)
+    system = make_system(small_data, sample=lambda posterior, draw: posterior.mean)
     sounds = small_data.sounds(small_data.rows("validation"))
     batch = small_data.on_after_batch_transfer(sounds, 0)
-    expected = system.objective(system.vae, batch, 0)["reconstruction"].item()
+    expected = system.objective(system.model, batch._replace(draw=Draw(0, -1, batch.rows)), 0)["reconstruction"].item()
     small_data.batch_size, before = 4, small_data.batch_size
     try:
         trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
@@ -104,17 +113,6 @@ def test_a_compiled_network_trains_as_any_and_has_the_same_weights_by_name() -> 
     assert result.returncode == 0, result.stderr
 
 
-def test_the_noise_of_a_batch_is_the_same_however_many_share_it() -> None:
-    vae = make_vae((1, 8, 8))
-    posterior = Posterior(torch.randn(7, 3), torch.randn(7, 3))
-    torch.manual_seed(1)
-    whole = vae.sample(posterior)
-    for first, rows in ((0, 4), (4, 3), (2, 2)):
-        torch.manual_seed(1)
-        part = vae.sample(Posterior(*(term[first : first + rows] for term in posterior)), Share(first, rows, 7))
-        assert torch.equal(part, whole[first : first + rows])
-
-
 class NoWaiting(pl.Callback):
     """From the second step on the host may not wait for the GPU."""
 
@@ -133,7 +131,7 @@ def test_gpu_steps_have_the_losses_of_the_cpu(small_data: SyntheticData) -> None
     losses = []
     for accelerator in ("cpu", "gpu"):
         torch.manual_seed(0)
-        system = make_system(small_data, sample=lambda posterior, share: posterior.mean)
+        system = make_system(small_data, sample=lambda posterior, draw: posterior.mean)
         trainer = fit(system, small_data, accelerator=accelerator, max_epochs=2)
         losses.append({name: value.item() for name, value in trainer.callback_metrics.items()})
     assert losses[1].keys() == losses[0].keys()
@@ -166,8 +164,8 @@ def test_a_step_asks_the_device_for_nothing(small_data: SyntheticData, monkeypat
     system = make_system(small_data).to("meta")
     monkeypatch.setattr(system, "_is_logged_step", lambda: False)
     image = torch.empty(4, *small_data.shape, device="meta")
-    batch = Batch(image, torch.empty(4, 2, dtype=torch.long, device="meta"))
-    system.training_step(batch, 0).backward()
+    batch = Batch(image, torch.empty(4, dtype=torch.long, device="meta"))
+    system._step("train", batch, 0).backward()
     system.configure_optimizers().step()
     with pytest.raises(RuntimeError, match="meta"):
         image.sum().item()
@@ -182,9 +180,8 @@ class Watch(pl.Callback):
         self.validated: list[int] = []
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: System, outputs: object, batch: Batch, _: int) -> None:
-        rows = trainer.datamodule.space.rows(batch.positions).tolist()
-        self.rows.setdefault(trainer.current_epoch, []).extend(rows)
-        self.draws.append(torch.rand(()).item())
+        self.rows.setdefault(trainer.current_epoch, []).extend(batch.rows.tolist())
+        self.draws.append(module.objective.drawn.normal("latents", 1).sum().item())
 
     def on_validation_end(self, trainer: pl.Trainer, module: System) -> None:
         self.validated.append(trainer.global_step)
@@ -238,7 +235,7 @@ def test_validations_are_counted_in_steps(settings: dict, expected: list[int], s
     assert watch.validated == expected
 
 
-class Reached(BetaVAE):
+class Reached(Seen):
     """Notes at which milestones it was asked to act."""
 
     milestones = (1, 3)

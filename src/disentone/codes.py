@@ -89,4 +89,4 @@ def walk_latents(vae: Model, data: FactorData, device: torch.device, steps: int,
 def model_and_data(trainer: pl.Trainer) -> tuple[Model, FactorData]:
     """What a callback encodes: the network and the data module that a trainer is running."""
     system: System = trainer.lightning_module  # type: ignore[assignment]
-    return system.vae, trainer.datamodule  # type: ignore[attr-defined]
+    return system.model, trainer.datamodule  # type: ignore[attr-defined]

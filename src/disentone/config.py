@@ -177,7 +177,7 @@ def _check_arguments(path: str, node: dict[str, Any]) -> None:
         arguments = accepted(get_object(target))
     except (ImportError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}._target_: there is no {target} to import") from error
-    for key in node.keys() - SPECIAL:
+    for key in sorted(node.keys() - SPECIAL):
         if key not in arguments:
             raise ValueError(f"{path}.{key}: {target} takes no {key}; {nearest(key, arguments)}")
         value = node[key]

@@ -36,12 +36,13 @@ def _mix(x: Words) -> Words:
     return x ^ _shift_right(x, 31)
 
 
-def bits(seed: int, *keys: Int64[Tensor, "*#shape"] | int) -> Int64[Tensor, "*shape"]:
-    """Sixty-four mixed bits for every combination of the keys, which broadcast against one another.
+def bits(seed: int | Int64[Tensor, ""], *keys: Int64[Tensor, "*#shape"] | int) -> Int64[Tensor, "*shape"]:
+    """Sixty-four mixed bits for every combination of seed and keys, which broadcast against one another.
 
     Of the keys at least one is a tensor; a plain number is mixed without a tensor as long as there is none.
     """
-    state: Any = _mix(_wrapped((seed + 1) * GOLDEN))
+    first: Any = seed
+    state: Any = _mix(_wrapped((first + 1) * GOLDEN))
     for key in keys:
         state = _mix(_wrapped((state ^ key) * GOLDEN + GOLDEN))
     assert isinstance(state, Tensor), "of the keys at least one must be a tensor"

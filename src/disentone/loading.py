@@ -104,10 +104,10 @@ def _check_device(device: str | torch.device) -> None:
 
 def _weights(path: Path, device: str | torch.device) -> dict[str, Any]:
     state = checkpoints.read(path, device)["state_dict"]
-    names = [name for name in state if str(name).startswith("vae.")] if isinstance(state, dict) else []
+    names = [name for name in state if str(name).startswith("model.")] if isinstance(state, dict) else []
     if not names:
         raise ValueError(f"{path} holds no weights of a model")
-    return {name.removeprefix("vae."): state[name] for name in names}
+    return {name.removeprefix("model."): state[name] for name in names}
 
 
 def _names(folder: Path) -> str:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from jaxtyping import Float, Float64, Int, Num
 from torch import Tensor
 
+from disentone.draws import Draw
+
 Rows = Int[Tensor, "batch"]
 Positions = Num[Tensor, "batch factor"]
 Values = Float64[Tensor, "batch factor"]
@@ -20,28 +22,30 @@ PerExample = Float[Tensor, "batch"]
 Scalar = Float[Tensor, ""]
 
 
-class Share(NamedTuple):
-    """What one of several processes has of a batch: ``rows`` of its ``total``, from row ``first`` on.
+class Part(NamedTuple):
+    """One process's part of a batch that several processes share: ``rows`` of its ``total``.
 
-    Where there is no row for a process it computes row ``first``, since all must step together; it weighs nothing.
+    A process without a row computes one of another process, since all must step together; its part has 0 rows.
     """
 
-    first: int
     rows: int
     total: int
 
 
 class Batch(NamedTuple):
-    """What an objective sees: images in [0, 1] and the factor positions they were made from.
+    """What an objective sees: images in [0, 1], and which rows they are of.
 
-    Of a batch that several processes share they are one process's ``share``; None is all of it. Where the data has
-    views, ``partner`` holds the image of each row's partner.
+    ``draw`` holds the random numbers of the step. ``partner`` is the image of each row's partner where the data has
+    views. ``labels`` are the factor positions, which only an objective sees that declares it. ``part`` is None where
+    one process has the whole batch.
     """
 
     image: Image
-    positions: Positions
-    share: Share | None = None
+    rows: Rows
+    draw: Draw | None = None
     partner: Image | None = None
+    labels: Positions | None = None
+    part: Part | None = None
 
 
 class Posterior(NamedTuple):

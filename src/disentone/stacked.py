@@ -22,10 +22,11 @@ from torch.utils.data import DataLoader
 from disentone.callbacks import Progress
 from disentone.data import FactorData
 from disentone.data.factor_data import batches_done
-from disentone.models import VAE, Model
+from disentone.draws import Draw
+from disentone.models import Model
 from disentone.objectives import Objective, Terms
-from disentone.shapes import Batch, Codes, Scalar, Share
-from disentone.system import System, scalars, seed_draws, validate_after_steps
+from disentone.shapes import Batch, Scalar
+from disentone.system import System, scalars, validate_after_steps
 
 PerMember = Float[Tensor, "member"]
 # Every entry of a parameter moves by its own gradients alone, so that a stack moves as its members would.
@@ -56,7 +57,7 @@ class Member:
     @property
     def parameters(self) -> list[nn.Parameter]:
         """Those of its network, in the order of the group's stacks."""
-        return list(self.system.vae.parameters())
+        return list(self.system.model.parameters())
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -147,15 +148,16 @@ class StackedSystem(pl.LightningModule):
             check_member(member)
         super().__init__()
         self.members, self.vectorised = members, vectorised
-        first = members[0].system.vae
-        self.one = _One(copy.deepcopy(first).requires_grad_(False))
-        self.names = [name for name, _ in self.one.named_parameters()]
+        first = members[0].system
+        self.one = _One(copy.deepcopy(first.model).requires_grad_(False), copy.deepcopy(first.objective))
+        self.names = [f"model.{name}" for name, _ in first.model.named_parameters()]
         parts = zip(*(member.parameters for member in members), strict=True)
         self.stacks = nn.ParameterList(nn.Parameter(torch.stack(part).detach()) for part in parts)
         seeds = list(dict.fromkeys(member.data.seed for member in members))
         self.stream_of = [seeds.index(member.data.seed) for member in members]
         self.streams = [members[self.stream_of.index(stream)].data for stream in range(len(seeds))]
-        self.varying: dict[str, PerMember] = {}
+        self.seeds = torch.tensor([member.system.seed for member in members])
+        self.strengths = _strengths([member.system.objective for member in members])
         self.unlogged: tuple[int, dict[str, PerMember]] | None = None
         for number, member in enumerate(members):
             # A checkpoint, whenever one is written, holds the weights of that moment.
@@ -194,9 +196,8 @@ class StackedSystem(pl.LightningModule):
             # cuDNN's recurrent networks have no rule for one more axis.
             recurrent = any(isinstance(module, nn.RNNBase) for module in self.one.modules())
             self.vectorised = self.device.type != "cpu" and not recurrent
-        if self.vectorised:
-            varying = _varying([member.system.objective for member in self.members])
-            self.varying = {name: values.to(self.device) for name, values in varying.items()}
+        self.seeds = self.seeds.to(self.device)
+        self.strengths = {name: values.to(self.device) for name, values in self.strengths.items()}
 
     def training_step(self, batches: Sequence[Batch], batch_idx: int) -> Scalar:
         """The sum of the members' losses, each on the batch of its own data."""
@@ -273,29 +274,27 @@ class StackedSystem(pl.LightningModule):
     def _one_by_one(self, batches: Sequence[Batch], step: int, logged: bool) -> dict[str, PerMember]:
         # Taken apart once: a row picked from a stack would have a gradient of the whole stack's size.
         parts = zip(*(stack.unbind() for stack in self.stacks), strict=True)
-        found = []
-        for member, stream, part in zip(self.members, self.stream_of, parts, strict=True):
-            seed_draws(member.system.seed, batches_done(self.trainer))
-            arguments = (member.system.objective, batches[stream], step, logged)
-            found.append(functional_call(self.one, dict(zip(self.names, part, strict=True)), arguments))
+        number, found = batches_done(self.trainer), []
+        for index, (stream, part) in enumerate(zip(self.stream_of, parts, strict=True)):
+            batch = batches[stream]
+            strengths = {name: values[index] for name, values in self.strengths.items()}
+            seen = Batch(batch.image, batch.rows, Draw(self.members[index].system.seed, number, batch.rows))
+            found.append(
+                functional_call(self.one, dict(zip(self.names, part, strict=True)) | strengths, (seen, step, logged))
+            )
         return {name: torch.stack([terms[name] for terms in found]) for name in found[0]}
 
     def _at_once(self, batches: Sequence[Batch], step: int, logged: bool) -> dict[str, PerMember]:
-        objective = self.members[0].system.objective
+        number = batches_done(self.trainer)
 
-        def terms(
-            part: dict[str, Tensor], own: dict[str, Tensor], image: Tensor, positions: Tensor, noise: Codes
-        ) -> Any:
-            mine = copy.copy(objective)
-            vars(mine).update(own)
-            return functional_call(self.one, part, (mine, Batch(image, positions), step, logged, noise))
+        def terms(part: dict[str, Tensor], seed: Tensor, image: Tensor, rows: Tensor) -> Any:
+            return functional_call(self.one, part, (Batch(image, rows, Draw(seed, number, rows)), step, logged))
 
         image = torch.stack([batch.image for batch in batches])[self.stream_of]
-        positions = torch.stack([batch.positions for batch in batches])[self.stream_of]
-        stacks = dict(zip(self.names, self.stacks, strict=True))
-        noise = self._noise(len(batches[0].image))
+        rows = torch.stack([batch.rows for batch in batches])[self.stream_of]
+        stacks = dict(zip(self.names, self.stacks, strict=True)) | self.strengths
         try:
-            return vmap(terms)(stacks, self.varying, image, positions, noise)
+            return vmap(terms)(stacks, self.seeds, image, rows)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -304,14 +303,6 @@ class StackedSystem(pl.LightningModule):
                 f"network or objective cannot be computed for all runs at once ({reason}); "
                 "hydra.launcher.vmap=false computes them one after the other within a step"
             ) from error
-
-    def _noise(self, count: int) -> Float[Tensor, "member batch latent"]:
-        """What each member would draw if it were alone."""
-        drawn: dict[int, Tensor] = {}
-        for seed in dict.fromkeys(member.system.seed for member in self.members):
-            seed_draws(seed, batches_done(self.trainer))
-            drawn[seed] = torch.randn(count, self.one.vae.latents, device=self.device)
-        return torch.stack([drawn[member.system.seed] for member in self.members])
 
 
 class StackedData(pl.LightningDataModule):
@@ -353,38 +344,16 @@ class StackedData(pl.LightningDataModule):
 
 
 class _One(nn.Module):
-    """One member's terms, so that a call of this module may be given any member's parameters."""
+    """A model and its objective, so that a call of this module may be given any member's parameters and strengths."""
 
-    def __init__(self, vae: Model) -> None:
+    def __init__(self, model: Model, objective: Objective) -> None:
         super().__init__()
-        self.vae = vae
+        self.model, self.objective = model, objective
 
-    def forward(self, objective: Objective, batch: Batch, step: int, logged: bool, noise: Codes | None = None) -> Terms:
-        """Single numbers: all that are logged, or the loss alone; ``noise`` is what the objective will draw."""
-        vae = self.vae
-        if noise is not None:
-            vae = copy.copy(vae)
-            assert isinstance(vae, VAE)
-            vae.noise = _Once(noise)  # type: ignore[method-assign]
-        terms = objective(vae, batch, step)
-        return dict(scalars(vae, terms)) if logged else {"loss": terms["loss"]}
-
-
-class _Once:
-    """Noise that was drawn beforehand, for an objective that draws once."""
-
-    def __init__(self, noise: Codes) -> None:
-        self.noise: Codes | None = noise
-
-    def __call__(self, like: Codes, share: Share | None = None) -> Codes:
-        """The noise, the first time."""
-        noise, self.noise = self.noise, None
-        if noise is None:
-            raise ValueError(
-                "an objective that draws codes twice a step cannot be computed for all runs at once; "
-                "hydra.launcher.vmap=false computes them one after the other within a step"
-            )
-        return noise
+    def forward(self, batch: Batch, step: int, logged: bool) -> Terms:
+        """Single numbers: all that are logged, or the loss alone."""
+        terms = self.objective(self.model, batch, step)
+        return dict(scalars(self.model, terms)) if logged else {"loss": terms["loss"]}
 
 
 # What cannot be stacked.
@@ -392,10 +361,12 @@ class _Once:
 
 def check_member(member: Member) -> None:
     """Raise ValueError for a run whose training another one would change, or that Lightning alone can train."""
-    system, vae = member.system, member.system.vae
-    if {*map(id, system.parameters())} != {*map(id, vae.parameters())}:
+    system, model = member.system, member.system.model
+    if any(True for _ in system.objective.parameters()):
         raise ValueError("an objective with parameters of its own cannot be stacked; take another launcher")
-    if vae.state_dict().keys() != dict(vae.named_parameters()).keys():
+    if system.objective.couples_rows or system.objective.labels or member.data.views is not None:
+        raise ValueError("an objective that learns from pairs or labels cannot be stacked; take another launcher")
+    if model.state_dict().keys() != dict(model.named_parameters()).keys():
         raise ValueError("a network with running statistics cannot be stacked; take another launcher")
     for callback in member.trainer.callbacks:  # type: ignore[attr-defined]
         hooks = [name for name in TRAINING_HOOKS if getattr(type(callback), name) is not getattr(pl.Callback, name)]
@@ -428,25 +399,21 @@ def _is_part(key: str, value: Any) -> bool:
     return isinstance(value, Tensor) and key not in WHOLE
 
 
-def _varying(objectives: Sequence[Objective]) -> dict[str, PerMember]:
-    """The numbers in which objectives differ.
+def _strengths(objectives: Sequence[Objective]) -> dict[str, PerMember]:
+    """The buffers of objectives that are alike in all else, each stacked.
 
     Raises:
-        ValueError: for objectives that differ in more than numbers.
+        ValueError: for objectives that differ in more than their buffers.
 
     """
-    first, found = vars(objectives[0]), {}
-    for name in first:
-        values = [vars(objective)[name] for objective in objectives]
-        if all(_alike(value, values[0]) for value in values):
-            continue
-        if not all(isinstance(value, int | float) for value in values):
+    for name, value in vars(objectives[0]).items():
+        if name != "_buffers" and not all(_alike(vars(other)[name], value) for other in objectives):
             raise ValueError(
-                f"objectives that differ in their {name} cannot be computed for all runs at once; "
-                "hydra.launcher.vmap=false computes them one after the other within a step"
+                f"objectives that differ in their {name} cannot be trained as one; a number that may differ is a "
+                "buffer of its objective (register_buffer), or take another launcher"
             )
-        found[name] = torch.tensor(values, dtype=torch.float32)
-    return found
+    buffers = [dict(objective.named_buffers()) for objective in objectives]
+    return {f"objective.{name}": torch.stack([found[name] for found in buffers]) for name in buffers[0]}
 
 
 def _alike(one: Any, other: Any) -> bool:

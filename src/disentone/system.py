@@ -8,9 +8,9 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from disentone import hashing
 from disentone.data import FactorData
 from disentone.data.factor_data import batches_done
+from disentone.draws import Draw
 from disentone.models import Model, WhitenedMLP
 from disentone.objectives import Objective, Terms
 from disentone.shapes import Batch, Scalar
@@ -19,33 +19,38 @@ from disentone.shapes import Batch, Scalar
 BATCH = 512
 # A number of batches that no training reaches.
 NEVER = sys.maxsize
+VALIDATION, TEST = -1, -2
+"""The numbers of the draws outside of training: the same every time, so that a curve is smoother."""
 
 
 class System(pl.LightningModule):
     """A model trained by an objective.
 
     Args:
-        vae: the network and its likelihood.
+        model: the network and its likelihood.
         objective: its loss.
         optimizer: called with the parameters.
-        seed: of all random draws of training and validation, each a function of the batch's number: a resumed run
-            draws what the uninterrupted one would have, and validation never shifts the draws of training.
+        seed: of all random draws of training, validation and test.
 
     """
 
     def __init__(
         self,
-        vae: Model,
+        model: Model,
         objective: Objective,
         optimizer: Callable[[Iterable[nn.Parameter] | Iterable[Mapping[str, Any]]], torch.optim.Optimizer],
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.vae, self.objective, self.optimizer, self.seed = vae, objective, optimizer, seed
+        self.model, self.objective, self.optimizer, self.seed = model, objective, optimizer, seed
+
+    def supervision(self, data: FactorData) -> str:
+        """What the method is told beside the images."""
+        return "labels" if self.objective.labels else data.supervision
 
     def check(self, data: FactorData) -> None:
         """Raise ValueError where objective, model and data do not belong together."""
-        self.objective.check(self.vae)
+        self.objective.check(self.model)
         if self.objective.learns_from_pairs and data.views is None:
             raise ValueError(
                 f"the {self.objective.title} objective learns from pairs, and the data has none; take views=laplace, "
@@ -59,55 +64,47 @@ class System(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Whiten by training images, before anything is trained or scored; a checkpoint then overwrites it."""
-        if stage == "fit" and isinstance(self.vae.encoder, WhitenedMLP):
-            rows = self._data.rows("train", self.vae.encoder.images)
+        if stage == "fit" and isinstance(self.model.encoder, WhitenedMLP):
+            rows = self._data.rows("train", self.model.encoder.images)
             device = self.trainer.strategy.root_device
             parts = [self._data.images(part.to(device)).cpu() for part in torch.split(rows, BATCH)]
-            self.vae.encoder.whiten(torch.cat(parts))
+            self.model.encoder.whiten(torch.cat(parts))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Let the objective act at its milestones, set the learning rate of this step, and seed its draws."""
+        """Let the objective act at its milestones, and set the learning rate of this step."""
         step, optimizer = self.global_step, self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         if step in self.objective.milestones and not _is_amid_step(self.trainer):
-            self.objective.reach(step, self.vae, self._data, self.device)
+            self.objective.reach(step, self.model, self._data, self.device)
             # The moments are of another loss, along other axes.
             optimizer.state.clear()
         if (rate := self.objective.rate(step)) is not None:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * rate
-        self._seed_draws(batches_done(self.trainer))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """See that validations are counted in steps."""
         validate_after_steps(self.trainer)
 
-    def on_validation_epoch_start(self) -> None:
-        """Seed the draws of a validation: the same every time, so that its curve is smoother."""
-        self._seed_draws(-1)
-
-    def on_test_epoch_start(self) -> None:
-        """Seed the draws of the test."""
-        self._seed_draws(-2)
-
     def training_step(self, batch: Batch, batch_idx: int) -> Scalar:
         """The loss of one batch; its scalar terms are logged as ``train/<term>``.
 
-        Of a batch that several processes share, each counts with its rows: DDP's mean is that of the batch.
+        Where several processes share a batch each process's loss is weighted by its rows, so that the mean over the
+        processes is the mean over the batch.
         """
-        return self._step("train", batch)
+        return self._step("train", batch, batches_done(self.trainer))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Scalar:
         """Logs every term as ``validation/<term>``, the KL of each latent too."""
-        return self._step("validation", batch)
+        return self._step("validation", batch, VALIDATION)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Scalar:
         """Logs every term as ``test/<term>``, the KL of each latent too."""
-        return self._step("test", batch)
+        return self._step("test", batch, TEST)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser for all parameters; each group's own rate stays with it as ``initial_lr``."""
-        optimizer = self.optimizer(self.objective.parameter_groups(self.vae))
+        optimizer = self.optimizer(self.objective.parameter_groups(self.model))
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] = group["lr"] * group.get("lr_scale", 1.0)
         return optimizer
@@ -117,24 +114,25 @@ class System(pl.LightningModule):
         data: FactorData = self.trainer.datamodule  # type: ignore[attr-defined]
         return data
 
-    def _seed_draws(self, number: int) -> None:
-        seed_draws(self.seed, number)
-
-    def _step(self, stage: str, batch: Batch) -> Scalar:
-        terms = self.objective(self.vae, batch, self.global_step)
-        if batch.share is not None:
-            # In a mean over the processes each is to count with its rows.
-            weight = batch.share.rows * self.trainer.world_size / batch.share.total
+    def _step(self, stage: str, batch: Batch, number: int) -> Scalar:
+        seen = batch._replace(
+            draw=Draw(self.seed, number, batch.rows), labels=batch.labels if self.objective.labels else None
+        )
+        terms = self.objective(self.model, seen, self.global_step)
+        if batch.part is not None:
+            weight = batch.part.rows * self.trainer.world_size / batch.part.total
             terms = {name: weight * term for name, term in terms.items()}
         # Terms of a step that no logger writes would only cost time.
         if stage == "train" and not self._is_logged_step():
             return terms["loss"]
         # On the device, where processes meet; without waiting for it.
-        found = {f"{stage}/{name}": term.to(self.device, non_blocking=True) for name, term in scalars(self.vae, terms)}
+        found = {
+            f"{stage}/{name}": term.to(self.device, non_blocking=True) for name, term in scalars(self.model, terms)
+        }
         # batch_size weighs the mean over an epoch: its last batch may be smaller.
         self.log_dict(
             found,
-            batch_size=len(batch.image) if batch.share is None else batch.share.total,
+            batch_size=len(batch.image) if batch.part is None else batch.part.total,
             on_step=stage == "train",
             on_epoch=stage != "train",
             sync_dist=True,
@@ -171,26 +169,12 @@ def _batches_of_pass(trainer: pl.Trainer) -> int:
     return trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
 
 
-def seed_draws(seed: int, number: int) -> None:
-    """Make torch's next draws a function of seed and the number of the batch.
-
-    The same in every process of a run, which takes its part of the whole batch's draws.
-    """
-    # The 0 keeps earlier runs' numbers.
-    mixed = int(hashing.bits(seed, torch.tensor(number), 0))
-    if torch.accelerator.is_available():
-        torch.manual_seed(mixed)
-    else:
-        # The same draws. torch.manual_seed would also note a stack trace for a GPU that never comes, at every step.
-        torch.default_generator.manual_seed(mixed)
-
-
-def scalars(vae: Model, terms: Terms) -> Iterator[tuple[str, Scalar]]:
+def scalars(model: Model, terms: Terms) -> Iterator[tuple[str, Scalar]]:
     """An objective's terms as they are logged: one number a name, the likelihood's width among them."""
     for name, term in terms.items():
         if term.ndim == 0:
             yield name, term
         else:
             yield from ((f"{name}/{i}", entry) for i, entry in enumerate(term))
-    if vae.likelihood.scale is not None:
-        yield "likelihood_scale", vae.likelihood.scale.detach()
+    if model.likelihood.scale is not None:
+        yield "likelihood_scale", model.likelihood.scale.detach()

@@ -59,7 +59,7 @@ def test_what_is_undefined_is_null_in_json() -> None:
 
 
 def test_unexplained_variance_is_the_error_beside_the_mean_images(small_data: SyntheticData) -> None:
-    vae, rows = make_system(small_data).vae, small_data.rows("test")
+    vae, rows = make_system(small_data).model, small_data.rows("test")
     images = small_data.images(rows).double()
     with torch.no_grad():
         error = (vae(images.float()) - images).square().mean()

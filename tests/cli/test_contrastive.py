@@ -53,7 +53,7 @@ def test_a_run_resumed_in_any_stage_or_at_a_milestone_ends_with_the_same_weights
     assert expected.keys() == found.keys()
     for name, value in expected.items():
         assert torch.equal(found[name], value) if isinstance(value, torch.Tensor) else found[name] == value, name
-    assert {"vae._extra_state", "objective._extra_state", "vae.encoder.matrix"} <= expected.keys()
+    assert {"model._extra_state", "objective._extra_state", "model.encoder.matrix"} <= expected.keys()
     one, other = (json.loads((folder / "scores.json").read_text()) for folder in (finished, tmp_path / "run"))
     assert one == other
 
@@ -64,9 +64,9 @@ def test_the_encoder_rests_while_its_codes_are_read_out(finished: Path, compose_
     before = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     after = weights(finished)
     for name, value in before.items():
-        if name.startswith("vae.encoder") or (name.startswith("objective.") and isinstance(value, torch.Tensor)):
+        if name.startswith("model.encoder") or (name.startswith("objective.") and isinstance(value, torch.Tensor)):
             assert torch.equal(after[name], value), name
-    assert not torch.equal(after["vae.decoder.0.weight"], before["vae.decoder.0.weight"])
+    assert not torch.equal(after["model.decoder.0.weight"], before["model.decoder.0.weight"])
 
 
 def test_scores_name_method_supervision_and_the_latents_left_out(finished: Path) -> None:

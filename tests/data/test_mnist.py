@@ -70,7 +70,7 @@ def test_batches_hold_images_and_their_digits(tmp_path: Path) -> None:
     batch = data.on_after_batch_transfer(carried[0], 0)
     assert batch.image.shape == (10, 1, 28, 28)
     assert batch.image.dtype == torch.float32
-    assert batch.positions[:, 0].tolist() == [row % 10 for row in carried[0].rows.tolist()]
+    assert batch.labels[:, 0].tolist() == [row % 10 for row in carried[0].rows.tolist()]
     assert sum(len(digits.rows) for digits, _ in zip(data.train_dataloader(), range(3), strict=False)) == 90
 
 

@@ -62,7 +62,7 @@ def test_loaders_carry_positions_and_batches_become_images(tmp_path: Path) -> No
     assert sounds.positions.dtype == torch.int64
     batch = data.on_after_batch_transfer(sounds, 0)
     assert batch.image.shape == (7, *data.shape) == (7, 1, 80, 4)
-    assert torch.equal(batch.positions, sounds.positions)
+    assert torch.equal(batch.labels, sounds.positions)
     assert not batch.image.requires_grad
 
 

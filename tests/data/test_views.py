@@ -150,7 +150,7 @@ def batches(data: SyntheticData, count: int) -> list:
 def test_cached_and_rendered_partners_are_the_same_rows(tmp_path) -> None:
     cached, rendered = (batches(make_data(mode, tmp_path), 12) for mode in ("cached", "on_the_fly"))
     for one, other in zip(cached, rendered, strict=True):
-        assert torch.equal(one.positions, other.positions)
+        assert torch.equal(one.labels, other.labels)
         for name in ("image", "partner"):
             torch.testing.assert_close(getattr(one, name), getattr(other, name), atol=1e-3, rtol=0)
     data = make_data("on_the_fly", tmp_path)
@@ -162,11 +162,11 @@ def test_cached_and_rendered_partners_are_the_same_rows(tmp_path) -> None:
 def test_partners_change_from_pass_to_pass_and_validation_keeps_its_own(tmp_path) -> None:
     data = make_data("on_the_fly", tmp_path)
     passes = batches(data, 12)
-    first = {tuple(row.tolist()): image for row, image in zip(passes[0].positions, passes[0].partner, strict=True)}
+    first = {tuple(row.tolist()): image for row, image in zip(passes[0].labels, passes[0].partner, strict=True)}
     again = [
         torch.equal(image, first[tuple(row.tolist())])
         for batch in passes[6:]
-        for row, image in zip(batch.positions, batch.partner, strict=True)
+        for row, image in zip(batch.labels, batch.partner, strict=True)
         if tuple(row.tolist()) in first
     ]
     assert 0 < len(again)

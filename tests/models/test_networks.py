@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from disentone.draws import Draw
 from disentone.models import (
     VAE,
     AttentionDecoder,
@@ -37,6 +38,8 @@ PAIRS = {
 IMAGES = [(1, 12, 9), (1, 7, 5), (3, 8, 8)]
 CASES = [(name, shape) for name in PAIRS for shape in ([(1, 101), (2, 64)] if name == "conv1d" else IMAGES)]
 
+ROWS = torch.arange(4)
+
 
 def make(name: str, shape: tuple[int, ...]) -> VAE:
     torch.manual_seed(0)
@@ -47,7 +50,7 @@ def make(name: str, shape: tuple[int, ...]) -> VAE:
 def test_it_fits_any_size_and_every_parameter_learns(name: str, shape: tuple[int, ...]) -> None:
     vae = make(name, shape)
     image = torch.rand(4, *shape)
-    terms = BetaVAE(schedule=Constant(), beta=1)(vae, Batch(image, torch.zeros(4, 1)), 0)
+    terms = BetaVAE(schedule=Constant(), beta=1)(vae, Batch(image, ROWS, Draw(0, 0, ROWS)), 0)
     terms["loss"].backward()
     assert vae(image).shape == image.shape
     for key, parameter in vae.named_parameters():

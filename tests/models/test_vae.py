@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from disentone.draws import Draw
 from disentone.models import VAE, Bernoulli, ConvDecoder, ConvEncoder, Gaussian
 from disentone.models.conv2d import PadToMultiple
 from disentone.shapes import Posterior
@@ -47,7 +48,9 @@ def test_every_parameter_and_every_pixel_gets_a_gradient() -> None:
     torch.manual_seed(0)  # of so few channels, some weights would leave a corner pixel dark
     vae = make_vae((1, 11, 13), channels=(8, 16))
     image = torch.rand(4, 1, 11, 13, requires_grad=True)
-    vae.likelihood.nll(vae.decoder(vae.sample(vae.encode(image))), image.detach()).mean().backward()
+    vae.likelihood.nll(
+        vae.decoder(vae.sample(vae.encode(image), Draw(0, 0, torch.arange(4)))), image.detach()
+    ).mean().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in vae.parameters())
     assert (image.grad.abs().sum(dim=0) > 0).all()
 
@@ -57,7 +60,7 @@ def test_samples_have_the_posteriors_moments() -> None:
     posterior = Posterior(
         torch.tensor([[1.0, -2.0]]).repeat(20_000, 1), torch.log(torch.tensor([[0.25, 4.0]])).repeat(20_000, 1)
     )
-    z = make_vae((1, 8, 8), latents=2).sample(posterior)
+    z = make_vae((1, 8, 8), latents=2).sample(posterior, Draw(0, 0, torch.arange(20_000)))
     torch.testing.assert_close(z.mean(dim=0), torch.tensor([1.0, -2.0]), atol=0.05, rtol=0)
     torch.testing.assert_close(z.std(dim=0), torch.tensor([0.5, 2.0]), atol=0.05, rtol=0)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import distributions as D
 
+from disentone.draws import Draw
 from disentone.models import VAE, Gaussian
 from disentone.objectives import BetaVAE, Constant, Cyclic, Warmup, kl_per_latent
 from disentone.shapes import Batch, Posterior
@@ -29,9 +30,14 @@ def vae() -> VAE:
     return VAE((1, 1, 1), 2, lambda shape, n: Fixed(features), lambda n, shape: Fixed(output), Gaussian(0.5))
 
 
+def make_batch(image: torch.Tensor) -> Batch:
+    rows = torch.arange(len(image))
+    return Batch(image, rows, Draw(0, 0, rows))
+
+
 @pytest.fixture
 def batch() -> Batch:
-    return Batch(torch.tensor([0.1, 0.7, 1.0]).view(3, 1, 1, 1), torch.zeros(3, 1, dtype=torch.long))
+    return make_batch(torch.tensor([0.1, 0.7, 1.0]).view(3, 1, 1, 1))
 
 
 def test_kl_is_that_of_torch_distributions() -> None:
@@ -70,14 +76,14 @@ def test_at_beta_one_the_loss_is_the_negative_elbo(vae: VAE, batch: Batch) -> No
 
 
 def test_terms_are_means_over_the_batch_not_sums(vae: VAE, batch: Batch) -> None:
-    twice = Batch(batch.image.repeat(2, 1, 1, 1), batch.positions.repeat(2, 1))
+    twice = make_batch(batch.image.repeat(2, 1, 1, 1))
     once, doubled = (BetaVAE(4.0, Constant())(vae, b, step=0) for b in (batch, twice))
     for name, term in once.items():
         torch.testing.assert_close(doubled[name], term)
 
 
 def test_a_batch_of_one_works(vae: VAE, batch: Batch) -> None:
-    terms = BetaVAE(4.0, Constant())(vae, Batch(batch.image[:1], batch.positions[:1]), step=0)
+    terms = BetaVAE(4.0, Constant())(vae, make_batch(batch.image[:1]), step=0)
     terms["loss"].backward()
     assert torch.isfinite(terms["loss"])
 

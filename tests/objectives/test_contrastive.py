@@ -24,7 +24,7 @@ def make_objective(**settings: object) -> Contrastive:
 
 def make_batch() -> Batch:
     both = images(20)
-    return Batch(both[:10], torch.zeros(10, 2, dtype=torch.long), partner=both[10:])
+    return Batch(both[:10], torch.arange(10), partner=both[10:])
 
 
 def test_info_nce_is_the_literal_one() -> None:

@@ -428,7 +428,7 @@ def test_a_loaded_run_downloads_nothing(compose_config, tmp_path: Path, monkeypa
     folder = tmp_path / "run"
     RunFolder(folder).begin(compose_config(["experiment=mnist", f"data.folder={tmp_path / 'digits'}"]), {})
     (folder / "checkpoints").mkdir()
-    torch.save({"state_dict": {"vae.x": torch.zeros(1)}}, folder / "checkpoints" / "last.ckpt")
+    torch.save({"state_dict": {"model.x": torch.zeros(1)}}, folder / "checkpoints" / "last.ckpt")
     monkeypatch.setattr("disentone.data.mnist._download", lambda *_: pytest.fail("downloads"))
     with pytest.raises(
         ValueError, match=r"digits lacks train-images.* and nothing is downloaded to where a run folder"

@@ -22,5 +22,5 @@ class CompiledNetwork(pl.Callback):
         if stage == "fit":
             system: System = pl_module  # type: ignore[assignment]
             torch.compiler.reset()  # graphs of an earlier run in this process count against torch's limit of them
-            for part in (system.vae.encoder, system.vae.decoder):
+            for part in (system.model.encoder, system.model.decoder):
                 part.compile(backend=self.backend)

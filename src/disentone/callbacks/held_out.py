@@ -63,7 +63,7 @@ class HeldOutScores(pl.Callback):
     @torch.no_grad()
     def _terms(self, trainer: pl.Trainer, data: FactorData, rows: Rows) -> dict[str, float]:
         system: System = trainer.lightning_module  # type: ignore[assignment]
-        vae, device = system.vae, trainer.strategy.root_device
+        vae, device = system.model, trainer.strategy.root_device
         nll = []
         for part in torch.split(rows, BATCH):
             image = data.images(part.to(device))

@@ -8,17 +8,17 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from disentone.hashing import Permutation
-from disentone.shapes import Rows, Share
+from disentone.shapes import Part, Rows
 
 # Rows are shuffled for so many batches together, which takes little longer than for one.
 BATCHES_AHEAD = 256
 
-Carried = tuple[Rows, Rows, Share | None]
-"""Row numbers, draw numbers, and what they are of the batch."""
+Carried = tuple[Rows, Rows, Part | None]
+"""Row numbers, draw numbers, and the process's part of the batch."""
 
 
 class Batches(Sampler[Carried]):
-    """Batches of (rows, draw numbers, share) of one split; the last of each pass may be smaller.
+    """Batches of (rows, draw numbers, part) of one split; the last of each pass may be smaller.
 
     With a seed it is an endless stream of shuffled passes, of which batch number n is a function of (seed, n):
     a resumed run starts at the number it had reached. Draws are numbered on through the passes, so that a
@@ -74,4 +74,4 @@ class Batches(Sampler[Carried]):
             return rows, draws, None
         first, end = (len(rows) * number // self.processes for number in (self.process, self.process + 1))
         mine = slice(first, max(end, first + 1))
-        return rows[mine], draws[mine], Share(first, end - first, len(rows))
+        return rows[mine], draws[mine], Part(end - first, len(rows))

@@ -66,7 +66,7 @@ class FactorData(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def dataset(self, split: Split) -> Dataset[Any]:
-        """From a batch's (rows, draw numbers, share) to what a loader carries; indexed by :class:`Batches`."""
+        """From a batch's (rows, draw numbers, part) to what a loader carries; indexed by :class:`Batches`."""
 
     @property
     def supervision(self) -> str:

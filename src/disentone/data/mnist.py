@@ -22,17 +22,17 @@ from disentone.data.factor_data import FactorData, Split, check_batch_size
 from disentone.factors import FactorSpace
 from disentone.hashing import Permutation
 from disentone.precision import check_device
-from disentone.shapes import Batch, Image, Positions, Rows, Share
+from disentone.shapes import Batch, Image, Part, Positions, Rows
 
 UNSIGNED_BYTE = 8
 SECONDS_TO_ANSWER = 30.0
 
 
 class Digits(NamedTuple):
-    """Which digits, and what they are of a batch that several processes share."""
+    """Which digits, and the part of the batch that they are."""
 
     rows: Rows
-    share: Share | None
+    part: Part | None
 
 
 class MNIST(FactorData):
@@ -100,7 +100,7 @@ class MNIST(FactorData):
         return self._pixels[rows.to(self._pixels.device)][:, None].to(rows.device).float() / 255
 
     def dataset(self, split: Split) -> Dataset[Digits]:
-        """Row numbers and their share of the batch, as they come."""
+        """Row numbers and the part of the batch that they are, as they come."""
         return _Rows()
 
     def setup(self, stage: str | None = None) -> None:
@@ -112,13 +112,13 @@ class MNIST(FactorData):
 
     def on_after_batch_transfer(self, batch: Digits, dataloader_idx: int) -> Batch:
         """Row numbers become images and digits on the device."""
-        return Batch(self.images(batch.rows), self.positions(batch.rows), batch.share)
+        return Batch(self.images(batch.rows), batch.rows, labels=self.positions(batch.rows), part=batch.part)
 
 
 class _Rows(Dataset[Digits]):
     def __getitem__(self, batch: Carried) -> Digits:
-        rows, _, share = batch
-        return Digits(rows, share)
+        rows, _, part = batch
+        return Digits(rows, part)
 
 
 def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:

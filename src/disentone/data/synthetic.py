@@ -19,7 +19,7 @@ from disentone.frontends import Frontend
 from disentone.frontends.frontend import Spectrogram
 from disentone.hashing import Permutation
 from disentone.precision import check_device, full_float32
-from disentone.shapes import Audio, Batch, Image, Positions, Rows, Share
+from disentone.shapes import Audio, Batch, Image, Part, Positions, Rows
 from disentone.synths import Synth
 
 # Rows that training is drawn from where a part of the space is held out: they are listed.
@@ -36,8 +36,8 @@ class Sounds(NamedTuple):
 
     positions: Positions
     keys: Rows
-    share: Share | None = None
-    """What they are of a batch that several processes share."""
+    part: Part | None = None
+    """The part of the batch that one of several processes has; None for all of it."""
     partners: "Sounds | None" = None
     """The sound beside each of them that the data's views relate to it."""
 
@@ -262,7 +262,7 @@ class SyntheticData(FactorData):
 
 
 class _Split(Dataset[Sounds]):
-    """Batches of (rows, draw numbers, share) to batches of sounds: all that a loader's worker needs."""
+    """Batches of (rows, draw numbers, part) to batches of sounds: all that a loader's worker needs."""
 
     def __init__(
         self,
@@ -279,25 +279,25 @@ class _Split(Dataset[Sounds]):
         self.views, self.held_out = views, held_out
 
     def __getitem__(self, batch: Carried) -> Sounds:
-        rows, draws, share = batch
+        rows, draws, part = batch
         if self.continuous:
             # Beyond the grid's own keys, so that no draw has the noise of a held-out row.
-            return Sounds(self.space.continuous(draws, self.seed), draws + len(self.space), share)
+            return Sounds(self.space.continuous(draws, self.seed), draws + len(self.space), part)
         rows_of_pass = draws // self.length * len(self.space) if self.renew_nuisances else torch.zeros_like(draws)
         partners = None
         if self.views is not None:
             others = self.views.partners(self.space, rows, draws, self.seed, self.held_out)
             partners = Sounds(self.space.grid(others), others + rows_of_pass)
-        return Sounds(self.space.grid(rows), rows + rows_of_pass, share, partners)
+        return Sounds(self.space.grid(rows), rows + rows_of_pass, part, partners)
 
 
 def _batch(sounds: Sounds, images: Callable[[Sounds], Image]) -> Batch:
     """Sounds as a batch; those of the partners become images in one go with the others."""
     if sounds.partners is None:
-        return Batch(images(sounds), sounds.positions, sounds.share)
+        return Batch(images(sounds), sounds.keys, labels=sounds.positions, part=sounds.part)
     positions = torch.cat([sounds.positions, sounds.partners.positions])
     image, partner = images(Sounds(positions, torch.cat([sounds.keys, sounds.partners.keys]))).chunk(2)
-    return Batch(image, sounds.positions, sounds.share, partner)
+    return Batch(image, sounds.keys, partner=partner, labels=sounds.positions, part=sounds.part)
 
 
 def _check_audio_size(batch_size: int, num_samples: int) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from disentone.draws import Draw
 from disentone.models.likelihoods import Likelihood
 from disentone.models.model import Model
-from disentone.shapes import Codes, Image, Posterior, Share
+from disentone.shapes import Codes, Image, Posterior
 
 
 class VAE(Model):
@@ -46,17 +47,8 @@ class VAE(Model):
         mean, logvar = self.encoder(image).float().chunk(2, dim=1)
         return Posterior(mean, logvar)
 
-    def sample(self, posterior: Posterior, share: Share | None = None) -> Codes:
-        """One reparameterised draw from each posterior; ``share`` is the batch's."""
+    def sample(self, posterior: Posterior, draw: Draw) -> Codes:
+        """One reparameterised draw from each posterior."""
         assert posterior.logvar is not None
-        return posterior.mean + torch.exp(0.5 * posterior.logvar) * self.noise(posterior.mean, share)
-
-    def noise(self, like: Codes, share: Share | None = None) -> Codes:
-        """A standard normal draw for every code; apart, since stacked runs have it drawn beforehand.
-
-        Of a batch that several processes share, each draws the noise of the whole and takes its ``share``'s: the
-        batch has the same noise however many they are.
-        """
-        if share is None:
-            return torch.randn_like(like)
-        return torch.randn(share.total, like.shape[1], device=like.device)[share.first :][: len(like)]
+        noise = draw.normal("latents", self.latents)
+        return posterior.mean + torch.exp(0.5 * posterior.logvar) * noise

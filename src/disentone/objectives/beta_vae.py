@@ -3,6 +3,8 @@
 import math
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from disentone.models import VAE, Model
 from disentone.objectives.objective import Objective, Terms, kl_per_latent
@@ -23,12 +25,15 @@ class BetaVAE(Objective):
     """
 
     title = "beta-VAE"
+    beta: Float[Tensor, ""]
 
     def __init__(self, beta: float, schedule: Schedule) -> None:
         if not 0 <= beta < math.inf:
             raise ValueError(f"objective.beta must be a number of 0 or more, got {beta}")
         super().__init__()
-        self.beta, self.schedule = float(beta), schedule
+        # A buffer, so that runs which differ in it can be trained as one.
+        self.register_buffer("beta", torch.tensor(float(beta)), persistent=False)
+        self.schedule = schedule
 
     def check(self, model: Model) -> None:
         """Raise ValueError for a model without a posterior."""
@@ -40,8 +45,9 @@ class BetaVAE(Objective):
 
     def forward(self, vae: VAE, batch: Batch, step: int) -> Terms:
         """Terms: loss, fit, reconstruction (-log p(x|z)), kl, kl_per_latent, elbo, beta, normalised_beta."""
+        assert batch.draw is not None
         posterior = vae.encode(batch.image)
-        output = vae.decoder(vae.sample(posterior, batch.share))
+        output = vae.decoder(vae.sample(posterior, batch.draw))
         reconstruction = vae.likelihood.nll(output, batch.image).mean()
         divergence = kl_per_latent(posterior).mean(dim=0)
         kl = divergence.sum()
@@ -54,7 +60,7 @@ class BetaVAE(Objective):
             "kl": kl.detach(),
             "kl_per_latent": divergence.detach(),
             "elbo": elbo,
-            "beta": torch.as_tensor(beta),
+            "beta": beta,
             # Beta per pixel and latent (Higgins et al. 2017, section 4.2), for comparison across image sizes.
-            "normalised_beta": torch.as_tensor(beta * vae.latents / math.prod(vae.shape)),
+            "normalised_beta": beta * vae.latents / math.prod(vae.shape),
         }

@@ -28,6 +28,8 @@ class Objective(nn.Module, ABC):
     """Whether a batch must show each row's partner."""
     couples_rows: ClassVar[bool] = False
     """Whether the loss compares the rows of a batch, so that a part of the batch has another loss than the whole."""
+    labels: ClassVar[bool] = False
+    """Whether it may see the factors' values: a run then says that its supervision is labels."""
     milestones: tuple[int, ...] = ()
     """The optimiser steps before which :meth:`reach` is called."""
 
