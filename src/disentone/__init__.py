@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from disentone.loading import Run, load
+    from disentone.run.api import train
 
 __version__ = version("disentone")
-__all__ = ["Run", "__version__", "load"]
+__all__ = ["Run", "__version__", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from disentone import loading
 
         return getattr(loading, name)
+    if name == "train":
+        from disentone.run import api
+
+        return api.train
     raise AttributeError(f"module disentone has no attribute {name}")

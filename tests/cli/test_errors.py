@@ -94,7 +94,7 @@ BAD = [
         "2 rows leave a split empty: {'train': 2, 'validation': 0, 'test': 0}; write more factor values, "
         "or raise data.max_rows (data)",
     ),
-    ("optimizer.lr=-1", "Invalid learning rate: -1"),
+    ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
     ("optimizer._target_=torch.optim.Adamm", "optimizer._target_: there is no torch.optim.Adamm to import"),
     ("seed=-1", "seed must lie in 0..4294967295, got -1"),
     ("seed=1.5", "seed: expected int, got 1.5"),

@@ -28,7 +28,7 @@ def run(cfg: DictConfig) -> None:
         signals.die_with(int(parent))
     elif "joblib" in str(HydraConfig.get().launcher.get("_target_", "")):
         signals.die_with(os.getppid())
-    folder = RunFolder(cfg.run_dir)
+    folder = RunFolder(str(cfg.run_dir))
     sweeps = HydraConfig.get().mode == RunMode.MULTIRUN
     if not sweeps:
         LastWords.folder = folder

@@ -55,7 +55,10 @@ def build(cfg: DictConfig, folder: RunFolder, callbacks: Sequence[pl.Callback] =
     objective = instantiate(cfg.objective, _convert_="all")
     system = System(model, objective, instantiate(cfg.optimizer, _convert_="all"), cfg.seed)
     system.check(data)
-    system.configure_optimizers()  # a setting that the optimiser refuses should stop the run here
+    try:
+        system.configure_optimizers()
+    except ValueError as error:
+        raise ValueError(f"optimizer: {error}") from error
     parts = {
         "callbacks": [
             *(instantiate(node, _convert_="all") for node in (*cfg.callbacks.values(), cfg.metrics)),

@@ -9,25 +9,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
+from disentone.config import INCIDENTAL
 from disentone.run.folder import RunFolder, State
 
 LONGEST_NAME = 150
-# Overrides that name no sweep: beta and seed name its runs, the others do not change what is learned.
-INCIDENTAL = (
-    "experiment",
-    "objective.beta",
-    "seed",
-    "hydra",
-    "logger",
-    "callbacks",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "data.cache",
-    "data.compile",
-    "data.folder",
-)
+# Overrides that name no sweep: strength and seed name its runs, the others do not change what is learned.
+UNNAMED = ("experiment", "objective.beta", "seed", *INCIDENTAL)
 
 
 def for_hydra(arguments: Sequence[str]) -> list[str]:
@@ -83,7 +70,7 @@ def _naming(arguments: Sequence[str]) -> list[str]:
         raise ValueError("a sweep over experiments needs a name: add sweep=<name>")
     excluded = {"sweep", *fixed} - {"objective.beta", "seed"} | ({"experiment"} - swept)
     naming = [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(repr(key) for key in sorted(excluded))}]"]
-    settings = [f"{key}={value}" for key, value in sorted(fixed.items()) if not key.startswith(INCIDENTAL)]
+    settings = [f"{key}={value}" for key, value in sorted(fixed.items()) if not f"{key}.".startswith(UNNAMED)]
     if settings and not {"sweep", "hydra.sweep.dir"} & fixed.keys():
         naming.append(f"hydra.sweep.dir='outputs/${{name}}_sweep,{folder_name(','.join(settings))}'")
     return naming
