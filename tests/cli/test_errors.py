@@ -14,6 +14,7 @@ import torch
 from conftest import TOY
 from disentone.cli import train as cli
 from disentone.report.results import SweepResults
+from disentone.run.folder import RunFolder, State
 
 BAD = [
     ("synth.factors.f0.step=0", "factor f0: step must be a number other than 0 (data.synth)"),
@@ -436,3 +437,16 @@ def test_a_full_disk_is_named(monkeypatch, tmp_path: Path) -> None:
     finally:
         monkeypatch.chdir("/")
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def test_a_run_folder_may_have_any_name(finished: Path, monkeypatch, tmp_path: Path) -> None:
+    folder = tmp_path / 'o\'q, [x]="$y" ü'
+    folder.mkdir()
+    run = begun(finished, folder)
+    assert call(monkeypatch, tmp_path, f"resume={run}") is None
+    assert RunFolder(run).state is State.FINISHED
+
+
+def test_a_failed_job_is_not_announced_by_overrides_that_nobody_typed(monkeypatch, tmp_path: Path, capfd) -> None:
+    call(monkeypatch, tmp_path, "-m", "experiment=quickstart", *TOY, "logger=csv", "objective.beta=-1")
+    assert "Error executing job" not in "".join(capfd.readouterr())

@@ -1,15 +1,24 @@
 """What makes runs one setting: their configs, never the names of their folders."""
 
 import json
+import os
+import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from hydra.core.utils import JobReturn
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from disentone.config import flat
 from disentone.report.answer import findings, headline
-from disentone.report.runs import Run, labelled, table
+from disentone.report.results import SweepResults
+from disentone.report.runs import Run, labelled, read_run, read_runs, table
+from disentone.run.folder import RunFolder
 
 
 def make_run(root: Path, name: str, config: Mapping[str, Any], mig: float = 0.1, method: str = "beta-VAE") -> Run:
@@ -107,3 +116,41 @@ def test_without_mig_nothing_is_called_found(tmp_path: Path) -> None:
     results = labelled(table([run._replace(scores=scores)], tmp_path), [run], tmp_path)
     sentence, _ = headline(findings(results, ["f0"]), "dci_disentanglement")
     assert sentence == "beta-VAE, beta 4 (supervision: none) is first: DCI disentanglement 0.90 of one run"
+
+
+def test_interpolated_strengths_and_what_repeats_another_entry(compose_config, tmp_path: Path) -> None:
+    for name, words in (
+        ("a", ["objective.beta=${model.latents}", "model.latents=7"]),
+        ("b", ["objective.beta=7", "optimizer.lr=${objective.beta}"]),
+    ):
+        RunFolder(tmp_path / name).begin(compose_config(["seed=3", *words]), {})
+    one, other = (read_run(tmp_path / name) for name in "ab")
+    assert one.config["objective"]["beta"] == other.config["objective"]["beta"] == 7
+    assert one.config["data"]["seed"] == 3
+    assert "data.seed" not in one.settings
+    assert other.config["optimizer"]["lr"] == 7
+    assert (one.problem, other.problem) == ("unfinished", "unfinished")
+
+
+def test_a_run_that_repeats_another_counts_once(finished_run: Path, tmp_path: Path) -> None:
+    for name in ("objective.beta=4", "objective.beta=4_reproduced"):
+        shutil.copytree(finished_run, tmp_path / name)
+    first, second = read_runs(tmp_path)
+    assert not first.problem
+    assert second.problem == "repeats objective.beta=4, with the same settings and seed"
+    assert len(table([first, second], tmp_path)) == 1
+
+
+def test_the_table_of_a_sweep_is_written_at_most_once_a_minute(finished_run: Path, tmp_path: Path) -> None:
+    job = OmegaConf.create({"hydra": {"mode": "MULTIRUN", "sweep": {"dir": str(tmp_path)}}})
+    job.hydra.mode = RunMode.MULTIRUN
+    for name, age, runs in (("a", 0, 1), ("b", 0, 1), ("c", 70, 3)):
+        shutil.copytree(finished_run, tmp_path / name)
+        content = json.loads((tmp_path / name / "begun.json").read_text())
+        content["settings"]["objective.beta"] = name
+        (tmp_path / name / "begun.json").write_text(json.dumps(content))
+        if (tmp_path / "results.csv").exists():
+            then = time.time() - age
+            os.utime(tmp_path / "results.csv", (then, then))
+        SweepResults().on_job_end(job, JobReturn())
+        assert len(pd.read_csv(tmp_path / "results.csv")) == runs
