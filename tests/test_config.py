@@ -122,6 +122,8 @@ def test_folder_names_are_short_plain_and_stable() -> None:
     assert folder_name("objective.beta=4,seed=0") == "objective.beta=4,seed=0"
     assert folder_name("objective/schedule=warmup") == "objective_schedule=warmup"
     assert folder_name("") == "run"
+    assert folder_name("model.encoder.channels=[4,8]") == "model.encoder.channels=_4,8_"
+    assert len({folder_name(f"name={name}") for name in ("x y", "x:y", "x_y")}) == 3
     long = [folder_name("x" * 300 + end) for end in "aab"]
     assert long[0] == long[1] != long[2]
     assert len(long[0]) < 200

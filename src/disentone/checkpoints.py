@@ -19,7 +19,15 @@ OF_A_REQUEUE = "hpc_ckpt_*.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames; of ``last.ckpt`` the one before stays as ``previous.ckpt``."""
+    """Writes beside the target and renames; of ``last.ckpt`` the one before stays as ``previous.ckpt``.
+
+    Args:
+        identity: of the run, kept in each of its checkpoints.
+
+    """
+
+    def __init__(self, identity: str = "") -> None:
+        self.identity = identity
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
@@ -27,7 +35,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint. At every moment the path holds a whole one, the old or the new."""
         target, buffer = Path(path), io.BytesIO()
         # Plain writes: of a full disk torch would say "unexpected pos".
-        torch.save(checkpoint, buffer)
+        torch.save({**checkpoint, "run": self.identity}, buffer)
         with written_whole(target) as temporary:
             with temporary.open("wb") as file:
                 file.write(buffer.getbuffer())
@@ -62,22 +70,42 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
             if part := archive.testzip():
                 raise ValueError(f"{path} is damaged: the checksum of {part} is another one")
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
+        named = weights if isinstance(weights, dict) else {}
+        lost = next((name for name, value in named.items() if not _is_finite(value)), None)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} holds more than tensors and plain values; it is not loaded, since it could run code"
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueError(f"{path} is damaged: {(str(error) or type(error).__name__).splitlines()[0]}") from error
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+    except Exception as error:  # of many kinds: a damaged file may say anything
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(reason if reason.startswith(str(path)) else f"{path} is damaged: {reason}") from error
+    if not isinstance(weights, dict):
         raise ValueError(f"{path} is no checkpoint of a training run")
-    for name, tensor in checkpoint["state_dict"].items():
-        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ValueError(f"{path} is of no use: {name} is not finite, the training had diverged")
-    return checkpoint
+    if lost is not None:
+        raise ValueError(f"{path} is of no use: {lost} is not finite, the training had diverged")
+    return dict(checkpoint)
 
 
-def newest(folder: Path) -> Path | None:
+def ended_at(path: Path) -> int | None:
+    """The step at which an early stop ended the training of a checkpoint for good, None where none did."""
+    checkpoint = read(path)
+    states = (checkpoint.get("callbacks") or {}).values()
+    stopped = any(isinstance(state, dict) and state.get("stopping_reason_message") for state in states)
+    return int(checkpoint["global_step"]) if stopped else None
+
+
+def _is_finite(value: Any) -> bool:
+    is_number = isinstance(value, torch.Tensor) and value.is_floating_point()
+    return not is_number or bool(torch.isfinite(value).all())
+
+
+def newest(folder: Path, identity: str = "") -> Path | None:
     """The newest checkpoint of a run folder that can be read, or None where none was written yet.
+
+    Args:
+        folder: of the run.
+        identity: of the run; a checkpoint of another one is passed over.
 
     Raises:
         ValueError: if there are checkpoints and none can be read.
@@ -91,7 +119,9 @@ def newest(folder: Path) -> Path | None:
     reasons = list[str]()
     for path in candidates:
         try:
-            read(path)
+            kept = read(path).get("run") or identity
+            if identity and kept != identity:
+                raise ValueError(f"{path} is a checkpoint of another run")
         except ValueError as error:
             reasons.append(str(error))
             continue

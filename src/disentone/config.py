@@ -1,7 +1,6 @@
 """Where the configs are, whether one means what it says, and what a run folder keeps of it."""
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -34,7 +33,6 @@ INCIDENTAL = (
     "sweep",
     "data.cache",
     "data.compile",
-    "data.folder",
     "data.num_workers",
     "trainer.accelerator",
     "trainer.devices",
@@ -50,6 +48,7 @@ NODES = {"synth", "frontend", "data", "model", "objective", "metrics", "optimize
 MAPPINGS = {"callbacks", "logger"}
 OPTIONAL = {"synth", "frontend"}
 SEEDS = 2**32
+REPEATED = ("${seed}", "${synth}", "${frontend}", "${views}")
 
 
 def share(part: float, number: int) -> int:
@@ -228,10 +227,10 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 def settings(config: DictConfig) -> dict[str, str]:
     """What decides the numbers of a run, flat, every interpolation replaced by its value, each in one spelling.
 
-    4, 4.0 and 4e0 are ``4``. Folders, loggers, devices and what is only shown are left out, and so is what only repeats
-    another entry, such as ``data.seed``.
+    4, 4.0 and 4e0 are ``4``. Folders, loggers, devices and what is only shown are left out, and so is what repeats the
+    seed or a whole node, such as ``data.seed`` and ``data.synth``.
     """
-    repeated = [name for name, value in flat(plain(config)) if re.fullmatch(r"\$\{[\w.]+\}", str(value))]
+    repeated = [name for name, value in flat(plain(config)) if value in REPEATED]
     return {
         name: value
         for name, value in _deciding(resolved(config)).items()

@@ -33,7 +33,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with written_whole(path) as temporary:
-        temporary.write_text(text)
+        # A name that is no text has question marks in it.
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def remove_temporary(folder: Path) -> None:

@@ -102,6 +102,11 @@ class System(pl.LightningModule):
         """Logs every term as ``test/<term>``, the KL of each latent too."""
         return self._step("test", batch, TEST)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Forget how long earlier sessions took: ``trainer.max_time`` is of one session."""
+        for key in [key for key in checkpoint.get("callbacks", {}) if key.startswith("Timer")]:
+            del checkpoint["callbacks"][key]
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser for all parameters; each group's own rate stays with it as ``initial_lr``."""
         optimizer = self.optimizer(self.objective.parameter_groups(self.model))

@@ -206,3 +206,12 @@ def test_a_run_folder_is_scored_as_training_scored_it(compose_config, tmp_path: 
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(SystemExit, match="1"):
         main([str(run)])
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.yaml", "scores.json", "codes.npz", "./../run/begun.json"])
+def test_no_file_of_a_training_is_written_over(name: str, finished_run: Path, tmp_path: Path, capsys) -> None:
+    shutil.copytree(finished_run, tmp_path / "run")
+    with pytest.raises(SystemExit) as end:
+        main([str(tmp_path / "run"), "--metrics", "mig", "--out", str(tmp_path / "run" / name)])
+    assert end.value.code == 1
+    assert "is a file that would be lost; name another one" in capsys.readouterr().err

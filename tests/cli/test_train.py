@@ -14,6 +14,7 @@ import yaml
 from tests.reference import metrics as reference
 
 from conftest import TOY
+from disentone.run.build import build
 from disentone.run.folder import RunFolder, State
 from disentone.run.train import train
 
@@ -289,6 +290,37 @@ def test_a_run_that_time_stopped_goes_on_with_more_time(compose_config, tmp_path
         train(compose_config([*base, "+trainer.max_time=00:00:00:00"]))
     train(compose_config([*base, "+trainer.max_time=01:00:00:00"]))
     assert json.loads((tmp_path / "run" / "scores.json").read_text())["step"] == 4
+    # The time is of one session: what earlier ones took is forgotten.
+    checkpoint = {"callbacks": {"Timer": {"time_elapsed": {"train": 9.0}}, "Scores": {"untrained": {}}}}
+    build(compose_config(base), RunFolder(tmp_path / "run")).system.on_load_checkpoint(checkpoint)
+    assert checkpoint == {"callbacks": {"Scores": {"untrained": {}}}}
+
+
+def test_an_early_stop_is_for_good_also_where_the_scores_were_lost(compose_config, tmp_path: Path) -> None:
+    stop = "pytorch_lightning.callbacks.EarlyStopping"
+    early = f"+callbacks.stop={{_target_: {stop}, monitor: validation/fit, stopping_threshold: -1e9, mode: max}}"
+    base = ["experiment=quickstart", *TOY, "logger=csv", "metrics.metrics=[mig]", "trainer.max_steps=8", early]
+    train(compose_config(base))
+    before = (tmp_path / "run" / "scores.json").read_bytes()
+    assert json.loads(before)["step"] == 2
+    for name in ("run.json", "scores.json"):
+        (tmp_path / "run" / name).unlink()
+    train(compose_config(base))
+    assert (tmp_path / "run" / "scores.json").read_bytes() == before
+
+
+def test_a_checkpoint_of_another_run_is_passed_over(compose_config, tmp_path: Path, capsys) -> None:
+    base = ["experiment=quickstart", *TOY, "logger=csv", "metrics.metrics=[mig]"]
+    for seed in (0, 1):
+        train(compose_config([*base, f"seed={seed}"], tmp_path / f"{seed}"))
+    ours, theirs = (tmp_path / f"{seed}" / "checkpoints" / "last.ckpt" for seed in (0, 1))
+    before = (tmp_path / "0" / "scores.json").read_bytes()
+    shutil.copy(ours, ours.with_name("previous.ckpt"))
+    shutil.copy(theirs, ours)
+    (tmp_path / "0" / "run.json").unlink()
+    train(compose_config([*base, "seed=0"], tmp_path / "0"))
+    assert "last.ckpt is a checkpoint of another run; going back to previous.ckpt" in capsys.readouterr().out
+    assert (tmp_path / "0" / "scores.json").read_bytes() == before
 
 
 def test_an_older_checkpoint_of_slurms_requeue_is_not_what_is_scored(

@@ -95,6 +95,10 @@ def listed(**changed: object) -> Callable[[Path], None]:
     return text("sounds/sounds.json", json.dumps([{**LISTED[0], **changed}]))
 
 
+def renamed(name: str, other: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).rename(run / other) and None
+
+
 SOUND, PICTURE = "sounds/reconstruction_0_original.wav", "sounds/reconstruction_0.png"
 
 
@@ -123,9 +127,16 @@ HOSTILE: list[tuple[str, Callable[[Path], object], str | None]] = [
     ("infinite and missing scores", text("scores.json", '{"mig": Infinity, "sap": NaN, "kl": 1e400}'), "mig is 'inf'"),
     ("hardware that is a list", entry("run.json", "hardware", value=[1]), "hardware is '[1]'"),
     ("packages that are a list", entry("run.json", "packages", value=["torch"]), "packages is"),
+    ("seconds that are none", entry("run.json", "seconds", value=None), "seconds is 'None'"),
+    ("hardware that is none", entry("run.json", "hardware", value=None), "hardware is 'None'"),
+    ("packages that are none", entry("run.json", "packages", value=None), "packages is 'None'"),
+    ("half a character", text("scores.json", '{"settings": {"method": "\\ud800"}}'), "scores.json is damaged"),
+    ("a setting called method", entry("begun.json", "settings", "method", value="x"), "it holds no settings"),
+    ("a setting called mig", entry("begun.json", "settings", "mig", value="1"), "it holds no settings"),
+    ("metrics of version x", renamed("metrics/version_0", "metrics/version_x"), None),
     ("seconds that are a word", entry("run.json", "seconds", value="long"), "seconds is 'long'"),
     ("sessions that are numbers", entry("run.json", "sessions", value=[1, 2]), None),
-    ("a cut run.json", text("run.json", '{"format": 2,'), "unfinished"),
+    ("a cut run.json", text("run.json", '{"format": 2,'), "run.json is damaged"),
     ("a beta that is a list", entry("begun.json", "config", "objective", "beta", value=[4]), "objective.beta is"),
     ("a beta that is a word", entry("begun.json", "config", "objective", "beta", value="${x}"), "objective.beta is"),
     ("a seed that is a list", entry("begun.json", "config", "seed", value=[0]), "seed is"),
@@ -148,7 +159,7 @@ HOSTILE: list[tuple[str, Callable[[Path], object], str | None]] = [
     ("a picture that is none", text("sounds/reconstruction_0.png", b"\x89PNG no"), "reconstruction_0.png is damaged"),
     ("a sound that is none", text("sounds/reconstruction_0_original.wav", b"RIFF no"), "is damaged"),
     ("scores that are a pipe", instead("scores.json", os.mkfifo), "scores.json is no regular file"),
-    ("a record that is a pipe", instead("run.json", os.mkfifo), "unfinished"),
+    ("a record that is a pipe", instead("run.json", os.mkfifo), "run.json is no regular file"),
     ("scores of a gigabyte", instead("scores.json", lambda p: (p.touch(), os.truncate(p, 2**30))), "is too large"),
     ("codes that are no archive", text("codes.npz", b"PK no zip"), "codes.npz is damaged"),
     ("codes of two lengths", arrays(rows=np.arange(3)), "do not belong together"),
@@ -191,6 +202,20 @@ def test_the_other_runs_of_a_sweep_full_of_hostile_files_are_reported(copies: Co
     assert len(HOSTILE) in pd.read_csv(sweep / "results.csv")["seed"].tolist()
     for said in ("scores.json is no regular file", "hardware is '[1]'", "mig is 'high'", "objective.beta is"):
         assert said in page
+
+
+def test_a_folder_whose_name_is_no_text_is_reported(copies: Copies) -> None:
+    sweep = copies([1, 4], [0])
+    os.rename(os.fsencode(sweep / "objective.beta=4,seed=0"), os.fsencode(sweep / "beta4") + b"\xff")
+    assert "beta4?" in report(sweep).read_text()
+
+
+def test_a_stray_file_hides_no_run(copies: Copies) -> None:
+    sweep = copies([1, 4], [0])
+    for name in ("error.txt", "scores.json"):
+        (sweep / name).write_text("oops")
+    report(sweep)
+    assert len(pd.read_csv(sweep / "results.csv")) == 2
 
 
 def test_what_weights_and_biases_keeps_is_no_run(copies: Copies) -> None:

@@ -129,6 +129,7 @@ def test_interpolated_strengths_and_what_repeats_another_entry(compose_config, t
     assert one.config["data"]["seed"] == 3
     assert "data.seed" not in one.settings
     assert other.config["optimizer"]["lr"] == 7
+    assert other.settings["optimizer.lr"] == "7"
     assert (one.problem, other.problem) == ("unfinished", "unfinished")
 
 

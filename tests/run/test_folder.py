@@ -16,6 +16,7 @@ from disentone.run import folder as folders
 from disentone.run.folder import FORMAT, RefusedError, RunFolder, State
 from disentone.run.train import train
 
+RECORD = json.dumps({"format": FORMAT})
 BEGUN = {"format": FORMAT, "config": {}, "sessions": [{}]}
 STATES = [
     ({}, State.NEW),
@@ -24,7 +25,11 @@ STATES = [
     ({"begun.json": json.dumps(BEGUN), "config.yaml": "a: 1"}, State.BEGUN),
     ({"begun.json": json.dumps(BEGUN), "config.yaml": "a: 1", "scores.json": '{"mig": 1}'}, State.BEGUN),
     ({"begun.json": json.dumps(BEGUN), "error.txt": "diverged"}, State.FAILED),
-    ({"begun.json": json.dumps(BEGUN), "run.json": json.dumps({"format": FORMAT})}, State.FINISHED),
+    (
+        {"begun.json": json.dumps(BEGUN), "run.json": RECORD, "scores.json": "{}"},
+        State.FINISHED,
+    ),
+    ({"begun.json": json.dumps(BEGUN), "run.json": RECORD, "scores.json": "{"}, State.BEGUN),
     ({"begun.json": json.dumps(BEGUN), "run.json": '{"format": 2, "sec'}, State.BEGUN),
     ({"begun.json": json.dumps(BEGUN), "run.json": ""}, State.BEGUN),
     ({"config.yaml": "a: 1", "scores.json": '{"mig": 1}'}, State.OTHER_FORMAT),

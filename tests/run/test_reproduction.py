@@ -18,7 +18,7 @@ def pair(finished_run: Path, tmp_path: Path) -> tuple[RunFolder, RunFolder]:
     return RunFolder(tmp_path / "a"), RunFolder(tmp_path / "b")
 
 
-def change(path: Path, *keys: str, value: object) -> None:
+def change(path: Path, *keys: str | int, value: object) -> None:
     content = json.loads(path.read_text())
     node = content
     for key in keys[:-1]:
@@ -49,10 +49,10 @@ def test_a_difference_is_judged_by_what_else_differs(packages, mig, status, said
     change(pair[0].scores, "mig", value=0.5)
     change(pair[1].scores, "mig", value=mig)
     for folder in pair:
-        change(folder.record, "hardware", "threads", value=1)
-        change(folder.record, "hardware", "gpu", value=None)
+        change(folder.record, "sessions", 0, "hardware", "threads", value=1)
+        change(folder.record, "sessions", 0, "hardware", "gpu", value=None)
     if packages:
-        change(pair[1].record, "packages", "torch", value=packages)
+        change(pair[1].record, "sessions", 0, "packages", "torch", value=packages)
     assert reproduction.tell(*pair) == status
     printed = capsys.readouterr().out
     assert said in printed

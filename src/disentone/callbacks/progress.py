@@ -72,7 +72,11 @@ class Progress(pl.Callback):
             # The encoder rests, so that its loss is not measured any more; its last value stays in the metrics.
             shown = {"read-out": "validation/fit", **{name: key for name, key in shown.items() if name != "InfoNCE"}}
         numbers = "  ".join(f"{name} {float(known[key]):.4g}" for name, key in shown.items() if key in known)
-        self.bar.console.print(f"{self.label}  step {trainer.global_step}  {numbers}", highlight=False, soft_wrap=True)
+        line = f"{self.label}  step {trainer.global_step}  {numbers}"
+        try:
+            self.bar.console.print(line, highlight=False, soft_wrap=True)
+        except SystemExit:
+            self.bar.console.quiet = True  # nobody reads any more, which is no reason to stop training
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the terminal as it was."""

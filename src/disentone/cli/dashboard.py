@@ -5,6 +5,7 @@ import sys
 
 from disentone import errors
 from disentone.loggers import has_key
+from disentone.sweep import signals
 
 
 def main() -> None:
@@ -14,7 +15,7 @@ def main() -> None:
     parser.add_argument("--project", default="disentone", help="as in logger.wandb.project (default disentone)")
     parser.add_argument("--name", default="disentone", help="of the workspace (default disentone)")
     options = parser.parse_args()
-    with errors.readable(sys.argv[1:]):
+    with signals.ending(lambda: "nothing is lost"), errors.readable(sys.argv[1:]):
         if not has_key():
             raise ValueError("a workspace lives at Weights & Biases, which needs a key; `wandb login` stores one")
         try:

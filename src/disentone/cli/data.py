@@ -16,6 +16,7 @@ from disentone import config, errors, image_plots, plots
 from disentone.data import FactorData, SyntheticData, visibility
 from disentone.data.cache import image_bytes
 from disentone.data.visibility import NEAR_INVISIBLE
+from disentone.sweep import signals
 
 
 def describe(data: FactorData) -> None:
@@ -112,7 +113,7 @@ def main() -> None:
     if unknown := [word for word in rest if word.startswith("-")]:
         parser.error(f"there is no option {unknown[0]}; an override is written key=value")
     overrides = [*arguments.overrides, *rest]
-    with errors.readable(sys.argv[1:]):
+    with signals.ending(lambda: "nothing is lost"), errors.readable(sys.argv[1:]):
         if arguments.config_dir and not arguments.config_dir.is_dir():
             raise ValueError(f"--config-dir={arguments.config_dir}: there is no such folder")
         extra = [f"hydra.searchpath=[file://{arguments.config_dir.absolute()}]"] if arguments.config_dir else []

@@ -21,6 +21,8 @@ from disentone.metrics.arrays import PRESETS, check_seed
 from disentone.metrics.dci import BACKENDS
 from disentone.metrics.evaluation import METRICS, SETS, chosen_metrics, evaluate, for_json, matrices_for_json, numbers
 from disentone.metrics.traversal import traversal
+from disentone.run.folder import RunFolder
+from disentone.sweep import signals
 
 BACKEND = "lightgbm"
 """What conf/metrics/dlib.yaml gives training, too."""
@@ -37,11 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_seed(options.seed)
     except ValueError as error:
         command.error(str(error))
+    with signals.ending(lambda: "nothing is lost"):
+        _evaluate(options)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
     try:
         source = Path(options.source)
         out = Path(options.out) if options.out else default_out(source, options.preset)
         if out.is_dir():
             raise ValueError(f"--out {out} is a folder; name a file in it")
+        if out.resolve() == source.resolve() or RunFolder(out.parent).owns(out):
+            raise ValueError(f"--out {out} is a file that would be lost; name another one")
         scores = score_run(source, options) if source.is_dir() else score_file(source, options)
         write_atomically(out, json.dumps(report(scores), indent=2))
         if source.is_dir():

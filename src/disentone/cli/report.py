@@ -5,6 +5,7 @@ import sys
 
 from disentone import errors
 from disentone.report import report
+from disentone.sweep import signals
 
 
 def main() -> None:
@@ -12,7 +13,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="disentone-report", description=__doc__)
     parser.add_argument("folder", help="of a sweep or a run, for instance outputs/quickstart_sweep")
     arguments = parser.parse_args()
-    with errors.readable(sys.argv[1:]):
+    with signals.ending(lambda: "nothing is lost"), errors.readable(sys.argv[1:]):
         print(f"the report is {report(arguments.folder)}")
 
 

@@ -125,7 +125,7 @@ def _read(folder: Path) -> Run:
         known = {State.FAILED: _failed(files), State.NEW: "unfinished"}
         return Run(folder, {}, {}, {}, {}, known.get(state, str(error)))
     settings = {key: spelt(value) for key, value in found.items()}
-    if state is not State.FINISHED:
+    if state is not State.FINISHED and not files.record.exists():
         return Run(folder, config, settings, {}, {}, _unfinished(files, state))
     try:
         scores, wrong = reading.checked_scores(reading.mapping(folder, files.scores.name))

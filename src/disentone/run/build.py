@@ -1,5 +1,7 @@
 """From a config to the parts of a run: data, model, objective, system, callbacks, loggers, trainer."""
 
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -29,6 +31,8 @@ class Run(NamedTuple):
     trainer: pl.Trainer
     facts: dict[str, Any]
     begun: float
+    identity: str
+    """What only checkpoints of this run have: a digest of its settings."""
 
 
 def build(cfg: DictConfig, folder: RunFolder, callbacks: Sequence[pl.Callback] = (), **trainer_settings: Any) -> Run:
@@ -43,6 +47,7 @@ def build(cfg: DictConfig, folder: RunFolder, callbacks: Sequence[pl.Callback] =
     """
     first, begun = processes.is_first(), time.monotonic()
     resolved = config.resolved(cfg)
+    identity = hashlib.sha256(json.dumps(config.settings(cfg), sort_keys=True).encode()).hexdigest()[:16]
     cfg = cfg.copy()  # instantiate resolves it in place
     if cfg.trainer.accelerator == "auto" and torch.backends.mps.is_available():
         cfg.trainer.accelerator = "cpu"  # a Mac's GPU has no float64, which sounds are made in
@@ -65,11 +70,11 @@ def build(cfg: DictConfig, folder: RunFolder, callbacks: Sequence[pl.Callback] =
             *callbacks,
         ],
         "logger": [instantiate(node, _convert_="all") for node in cfg.logger.values() if first],
-        "plugins": [checkpoints.AtomicCheckpointIO()],
+        "plugins": [checkpoints.AtomicCheckpointIO(identity)],
     }
     trainer = instantiate(cfg.trainer, _convert_="all")(**parts, **trainer_settings)
     _check_precision(trainer)
-    return Run(folder, resolved, system, data, trainer, provenance(), begun)
+    return Run(folder, resolved, system, data, trainer, provenance(), begun, identity)
 
 
 def _check_precision(trainer: pl.Trainer) -> None:

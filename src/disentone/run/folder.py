@@ -73,19 +73,29 @@ class RunFolder:
     def metrics(self) -> list[Path]:
         """The files of logged terms, one for each session that trained the run, the first one first."""
         found = self.path.glob("metrics/version_*/metrics.csv")
-        return sorted(found, key=lambda path: int(path.parent.name.removeprefix("version_") or 0))
+        numbered = {path: path.parent.name.removeprefix("version_") for path in found}
+        kept = [path for path, number in numbered.items() if number.isascii() and number.isdigit()]
+        return sorted(kept, key=lambda path: int(numbered[path]))
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file is one that a training of this folder writes."""
+        files = (self.config, self.begun, self.scores, self.codes, self.record, self.error, self.wandb_id, self._owner)
+        return self.is_run and path.resolve() in [file.resolve() for file in files]
 
     @property
     def is_run(self) -> bool:
         """Whether there is a run in the folder, of whatever state."""
-        written = (self.path / ".hydra", self.begun, self.scores, self.record, self.error)
-        return any(path.exists() for path in written)
+        marks = (self.path / ".hydra", self.begun, self.record)
+        return any(path.exists() for path in marks) or (self.config.exists() and self.scores.exists())
 
     @property
     def state(self) -> State:
         """How far the run is, as its files say."""
         if (record := _mapping(self.record)) is not None:
-            return State.FINISHED if record.get("format") == FORMAT else State.OTHER_FORMAT
+            if record.get("format") != FORMAT:
+                return State.OTHER_FORMAT
+            # Scores that were lost are made again; the checkpoint is there.
+            return State.FINISHED if _mapping(self.scores) is not None else State.BEGUN
         if (begun := _mapping(self.begun)) is not None:
             if begun.get("format") != FORMAT:
                 return State.OTHER_FORMAT
@@ -96,6 +106,8 @@ class RunFolder:
 
     def check_format(self) -> None:
         """Raise RefusedError for a folder that this version does not read."""
+        if self.begun.exists() and _mapping(self.begun) is None:
+            raise RefusedError(f"{self.begun} is damaged, so that nobody knows which run this is; use another folder")
         if self.state is State.OTHER_FORMAT:
             raise RefusedError(
                 f"{self.path} was written by another version of disentone (this one writes run folders of format "

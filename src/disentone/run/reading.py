@@ -89,7 +89,7 @@ def begun(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     config, settings = found.get("config"), found.get("settings")
     if wrong := _wrong(config):
         raise ValueError(f"{name} is damaged: {wrong}")
-    if not isinstance(settings, dict):
+    if not isinstance(settings, dict) or not all("." in key or key in ("name", "seed", "strength") for key in settings):
         raise ValueError(f"{name} is damaged: it holds no settings")
     assert isinstance(config, dict)
     return config, settings
@@ -160,6 +160,7 @@ def _json(folder: Path, name: str, kind: type, word: str) -> Any:
     written = text(folder, name)
     try:
         found = json.loads(written)
+        json.dumps(found, ensure_ascii=False).encode()  # halves of characters are no text
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name} is damaged: {_line(error)}") from error
     if not isinstance(found, kind):
@@ -224,7 +225,8 @@ def checked_facts(found: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     kept, wrong = {}, []
     for key, value in found.items():
         kind = kinds.get(key)
-        if value is None or (kind is float and _is_number(value)) or (kind and isinstance(value, kind)):
+        may_miss = value is None and key.startswith("git_")
+        if may_miss or (kind is float and _is_number(value)) or (kind and isinstance(value, kind)):
             kept[key] = value
         else:
             wrong.append(f"{key[:60]} is {str(value)[:60]!r}")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from disentone.config import flat
@@ -43,7 +43,7 @@ def compare(original: RunFolder, again: RunFolder) -> Reproduction:
     before, now = (_numbers(folder) for folder in (original, again))
     equal = {key for key in before.keys() & now.keys() if before[key] == now[key]}
     differing = {key: (before.get(key), now.get(key)) for key in sorted((before.keys() | now.keys()) - equal)}
-    old, new = (_circumstances(json.loads(folder.record.read_text())) for folder in (original, again))
+    old, new = (_circumstances(json.loads(folder.record.read_text())["sessions"]) for folder in (original, again))
     changed = {
         key: (old.get(key, ""), new.get(key, ""))
         for key in sorted(old.keys() | new.keys())
@@ -98,10 +98,14 @@ def _numbers(folder: RunFolder) -> dict[str, float | None]:
     return {key: value for key, value in scores.items() if value is None or isinstance(value, int | float)}
 
 
-def _circumstances(record: Mapping[str, Any]) -> dict[str, str]:
-    """What may move a number: code, versions, machine and threads."""
-    known = {name: record.get(name) for name in ("python", "packages", "hardware")}
-    return {"code": code(record), **{name: str(value) for name, value in flat(known)}}
+def _circumstances(sessions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What may move a number: code, versions, machine and threads; of several sessions all that there were."""
+    found: dict[str, list[str]] = {}
+    for session in sessions:
+        known = {name: session.get(name) for name in ("python", "packages", "hardware")}
+        for name, value in [("code", code(session)), *flat(known)]:
+            found.setdefault(name, []).append(str(value))
+    return {name: ", then ".join(dict.fromkeys(values)) for name, values in found.items()}
 
 
 def _written(value: float | None) -> str:

@@ -96,7 +96,10 @@ def fit(run: Run) -> None:
     for logger in run.trainer.loggers:
         told = {"method": run.system.objective.title, "supervision": run.data.supervision}
         logger.log_hyperparams({**run.config, **told, "provenance": run.facts})
-    checkpoint = checkpoints.newest(run.folder.path)
+    checkpoint = checkpoints.newest(run.folder.path, run.identity)
+    if checkpoint is not None and (end := checkpoints.ended_at(checkpoint)) is not None:
+        # An early stop is for good; only what comes after the training was lost.
+        run.trainer.fit_loop.epoch_loop.max_steps = end
     run.trainer.fit(run.system, run.data, ckpt_path=checkpoint, weights_only=True)
 
 

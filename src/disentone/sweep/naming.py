@@ -13,6 +13,8 @@ from disentone.config import INCIDENTAL
 from disentone.run.folder import RunFolder, State
 
 LONGEST_NAME = 150
+# Options of Hydra's that are followed by their value.
+WITH_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
 # Overrides that name no sweep: strength and seed name its runs, the others do not change what is learned.
 UNNAMED = ("experiment", "objective.beta", "seed", *INCIDENTAL)
 
@@ -27,7 +29,8 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
             return translated(arguments)
     if not is_sweep(arguments):
         return list(arguments)
-    first = next((i for i, argument in enumerate(arguments) if _is_override(argument)), len(arguments))
+    overrides = _overrides(arguments)
+    first = arguments.index(overrides[0]) if overrides else len(arguments)
     # Beside the user's overrides: argparse takes them in one piece only.
     return [*arguments[:first], *_naming(arguments), *arguments[first:]]
 
@@ -42,26 +45,31 @@ def reproduced(arguments: Sequence[str]) -> tuple[RunFolder, RunFolder] | None:
     named = next((argument for argument in arguments if argument.startswith("reproduce=")), None)
     if named is None:
         return None
-    folder = Path(named.removeprefix("reproduce=")).absolute()
+    folder = Path(named.removeprefix("reproduce=")).resolve()
     return RunFolder(folder), RunFolder(folder.with_name(f"{folder.name}_reproduced"))
 
 
 def folder_name(override_dirname: str) -> str:
     """A run's folder in its sweep: what varies, without characters that folders cannot have, cut if too long."""
     name = re.sub(r"[^\w.,=+-]", "_", override_dirname) or "run"
-    if len(name) <= LONGEST_NAME:
+    # A group's slash and a list's brackets are no loss; without other characters two names may be the same.
+    lost = bool(re.search(r"[^\w.,=+/[\]-]", override_dirname))
+    if len(name) <= LONGEST_NAME and not lost:
         return name
-    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(override_dirname.encode()).hexdigest()[:8]}"
 
 
-def _is_override(argument: str) -> bool:
-    return "=" in argument and not argument.startswith("-")
+def _overrides(arguments: Sequence[str]) -> list[str]:
+    """The arguments that are neither options of Hydra's nor the value of one."""
+    before = ["", *arguments[:-1]]
+    pairs = zip(before, arguments, strict=True)
+    return [word for option, word in pairs if "=" in word and not word.startswith("-") and option not in WITH_VALUE]
 
 
 def _naming(arguments: Sequence[str]) -> list[str]:
     """Overrides that name a run by what varies in its sweep, and the sweep by what is fixed."""
     try:
-        overrides = OverridesParser.create().parse_overrides([a for a in arguments if _is_override(a)])
+        overrides = OverridesParser.create().parse_overrides(_overrides(arguments))
     except HydraException:
         return []  # Hydra will say what is wrong
     fixed = {o.key_or_group: o.value() for o in overrides if not o.is_sweep_override()}
@@ -105,7 +113,7 @@ def _check(folder: Path, trust: Sequence[str], run_dir: Path | None = None) -> N
 def _sole(arguments: Sequence[str], verb: str, what: str) -> tuple[Path, list[str]]:
     """The run folder of an argument that only ``trust=`` may stand beside, and what the user trusts."""
     argument = next(argument for argument in arguments if argument.startswith(f"{verb}="))
-    folder = RunFolder(Path(argument.removeprefix(f"{verb}=")).absolute())
+    folder = RunFolder(Path(argument.removeprefix(f"{verb}=")).resolve())
     others = [other for other in arguments if other != argument]
     trusted = [other.removeprefix("trust=").strip("[]") for other in others if other.startswith("trust=")]
     if unknown := [other for other in others if not other.startswith("trust=")]:
