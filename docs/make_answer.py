@@ -14,6 +14,7 @@ import disentone
 from disentone import plots
 from disentone.codes import encode
 from disentone.image_plots import draw_strips
+from disentone.metrics import SCORES
 from disentone.metrics.traversal import HIGH, LOW
 from disentone.report.answer import Finding, findings, headline
 from disentone.report.runs import labelled, read_runs, table
@@ -74,7 +75,7 @@ def main() -> None:
     results = labelled(table(runs, SWEEP), runs, SWEEP)
     factors = runs[0].factors
     found = findings(results, factors)
-    _, best = headline(found, "mig")
+    _, best = headline(found, SCORES["mig"])
     if best is None or not best.found:
         sys.exit(f"no run below {SWEEP} found a factor, so that there is no strip to draw; `make sweep` makes the runs")
     figure = Figure(figsize=(11, 2.2 + 0.55 * len(found) + 1.15 * len(best.found)), layout="constrained")

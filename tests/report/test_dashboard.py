@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from disentone.cli import dashboard as cli
-from disentone.report.dashboard import BETA, LOSSES, MATRICES, PICTURES, SCORES, workspace
+from disentone.metrics.table import MATRICES
+from disentone.report.dashboard import BETA, LOSSES, PICTURES, SHOWN, workspace
 
 
 def test_wandbs_own_package_takes_the_workspace() -> None:
@@ -19,7 +20,8 @@ def test_wandbs_own_package_takes_the_workspace() -> None:
     assert all(section["panels"] for section in sections)
     assert (view.entity, view.project, view.display_name) == ("team", "tones", "mine")
     text = json.dumps(sections)
-    for key in (*LOSSES, *SCORES, *MATRICES, *PICTURES, "sounds/traversal_z0", "results", "scores_by_factor"):
+    scores = [score.key for score in SHOWN]
+    for key in (*LOSSES, *scores, *MATRICES, *PICTURES, "sounds/traversal_z0", "results", "scores_by_factor"):
         assert f'"{key}"' in text, key
     assert f"config:{BETA}.value" in json.dumps(spec)
 
@@ -27,7 +29,7 @@ def test_wandbs_own_package_takes_the_workspace() -> None:
 def test_every_curve_is_one_that_runs_log(finished_run: Path) -> None:
     logged = set(pd.read_csv(next(finished_run.glob("metrics/*/metrics.csv"))).columns)
     # Two steps at toy size log no training loss, which tests/cli/test_train.py sees.
-    assert {*LOSSES, *SCORES} - logged <= {"train/loss"}
+    assert {*LOSSES, *(score.key for score in SHOWN)} - logged <= {"train/loss"}
     written = {path.stem.split("_0")[0] for path in (finished_run / "figures").glob("*.png")}
     assert {*MATRICES, *PICTURES} <= written
 

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from disentone.report import report
+from disentone.metrics import SCORES
+from disentone.report import charts, report
 from disentone.report.answer import findings, headline
 
 Copies = Callable[..., Path]
@@ -51,7 +52,8 @@ def test_the_page_answers_with_its_own_numbers_and_needs_nothing_else(copies: Co
     assert f"MIG {best.median():.2f} [{best.min():.2f}, {best.max():.2f}] over 2 seeds, chance" in page.text
     for part in (
         "6 finished, 2 seeds", "1, 4, 16", "settings differ from the defaults", "trainer.max_steps", "Pareto front",
-        "UDR spearman", "rank agreement", "mutual information (nats)", "importance for prediction",
+        "UDR (Spearman)", "0 to 1, higher is better", "rank agreement", "mutual information (nats)",
+        "importance for prediction",
         "what each latent carries", "codes by f0", "purity", "the best setting's median run", "the smallest beta's",
         "torch 2.", "validation fit over steps", "bars: range of the runs (fewer than 6)",
     ):  # fmt: skip
@@ -139,12 +141,20 @@ def test_a_sweep_without_a_finished_run_still_says_what_went_wrong(copies: Copie
 def test_from_six_seeds_on_the_headline_has_an_interval() -> None:
     draws = np.random.default_rng(0).random(8)
     table = pd.DataFrame({"label": "toy", "method": "toy", "supervision": "none", "mig": draws, "chance/mig": 0.01})
-    sentence, best = headline(findings(table, []), "mig")
+    sentence, best = headline(findings(table, []), SCORES["mig"])
     assert sentence.endswith(
         f"MIG {np.median(draws):.2f} [{draws.min():.2f}, {draws.max():.2f}] over 8 seeds, chance 0.01"
     )
     assert best is not None
     assert len(best.results) == 8
+
+
+def test_every_number_of_a_table_is_a_score_with_a_title() -> None:
+    table = pd.DataFrame({"run": ["a"], "seed": 0, "mig": 0.1, "mig/f0": 0.1, "chance/mig": 0.0, "critic_loss": 1.0})
+    assert [(score.key, score.title) for score in charts.scores(table)] == [
+        ("mig", "MIG"),
+        ("critic_loss", "critic loss"),
+    ]
 
 
 @pytest.mark.slow

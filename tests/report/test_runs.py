@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from disentone.config import flat
+from disentone.metrics import SCORES
 from disentone.report.answer import findings, headline
 from disentone.report.results import SweepResults
 from disentone.report.runs import Run, labelled, read_run, read_runs, table
@@ -50,7 +51,7 @@ def test_a_sweep_over_lists_is_no_sweep_over_seeds(tmp_path: Path) -> None:
     results = labelled(table(runs, tmp_path), runs, tmp_path)
     found = findings(results, ["f0"])
     assert [len(finding.results) for finding in found] == [1, 1]
-    sentence, _ = headline(found, "mig")
+    sentence, _ = headline(found, SCORES["mig"])
     assert "MIG 0.50 of one run" in sentence
 
 
@@ -89,7 +90,7 @@ def test_methods_are_settings_and_what_they_bring_is_not_listed(tmp_path: Path) 
     results = labelled(table(runs, tmp_path), runs, tmp_path)
     assert results["label"].tolist() == ["beta-VAE, beta 1", "beta-VAE, beta 4", "other"]
     assert not [name for name in results if name.startswith("model.")]
-    sentence, best = headline(findings(results, ["f0"]), "mig")
+    sentence, best = headline(findings(results, ["f0"]), SCORES["mig"])
     assert best is not None
     assert best.label == "other"
     assert sentence == (
@@ -114,7 +115,7 @@ def test_without_mig_nothing_is_called_found(tmp_path: Path) -> None:
     run = make_run(tmp_path, "run", make_config())
     scores = {"dci_disentanglement": 0.9, "dci_informativeness/f0": 1.0, "settings": run.scores["settings"]}
     results = labelled(table([run._replace(scores=scores)], tmp_path), [run], tmp_path)
-    sentence, _ = headline(findings(results, ["f0"]), "dci_disentanglement")
+    sentence, _ = headline(findings(results, ["f0"]), SCORES["dci_disentanglement"])
     assert sentence == "beta-VAE, beta 4 (supervision: none) is first: DCI disentanglement 0.90 of one run"
 
 

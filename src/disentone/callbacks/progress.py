@@ -17,6 +17,8 @@ from rich.progress import (
     Progress as Bar,
 )
 
+from disentone.metrics.table import HEADLINES, TERMS
+
 
 class Progress(pl.Callback):
     """One bar over all optimiser steps with the time left, and a line at every validation.
@@ -59,19 +61,14 @@ class Progress(pl.Callback):
         """Say how good the model is by now."""
         if not trainer.is_global_zero:
             return
-        shown = {
-            "elbo": "validation/elbo",
-            "kl": "validation/kl",
-            "InfoNCE": "validation/info_nce",
-            "mig": "mig",
-            "dci": "dci_disentanglement",
-            "sap": "sap",
-        }
+        shown = {f"validation/{term.key}": term.heading for term in TERMS if term.headline}
         known = trainer.callback_metrics
         if math.isfinite(known.get("validation/fit", math.nan)) and "validation/elbo" not in known:
             # The encoder rests, so that its loss is not measured any more; its last value stays in the metrics.
-            shown = {"read-out": "validation/fit", **{name: key for name, key in shown.items() if name != "InfoNCE"}}
-        numbers = "  ".join(f"{name} {float(known[key]):.4g}" for name, key in shown.items() if key in known)
+            shown = {"validation/fit": "read-out", **shown}
+            shown.pop("validation/info_nce", None)
+        shown |= {score.key: score.heading for score in HEADLINES}
+        numbers = "  ".join(f"{name} {float(known[key]):.4g}" for key, name in shown.items() if key in known)
         line = f"{self.label}  step {trainer.global_step}  {numbers}"
         try:
             self.bar.console.print(line, highlight=False, soft_wrap=True)

@@ -19,7 +19,8 @@ from rich.table import Table
 from disentone.files import write_atomically
 from disentone.metrics.arrays import PRESETS, check_seed
 from disentone.metrics.dci import BACKENDS
-from disentone.metrics.evaluation import METRICS, SETS, chosen_metrics, evaluate, for_json, matrices_for_json, numbers
+from disentone.metrics.evaluation import SETS, chosen_metrics, evaluate, for_json, matrices_for_json, numbers
+from disentone.metrics.table import METRICS
 from disentone.metrics.traversal import traversal
 from disentone.run.folder import RunFolder
 from disentone.sweep import signals

@@ -3,7 +3,7 @@
 from disentone.metrics.arrays import Scores, check_arrays, draw_rows
 from disentone.metrics.dci import dci
 from disentone.metrics.dci_es import dci_es
-from disentone.metrics.evaluation import METRICS, evaluate
+from disentone.metrics.evaluation import evaluate
 from disentone.metrics.infomec import infomec
 from disentone.metrics.interventional import beta_vae_score, factor_vae_score, irs
 from disentone.metrics.linear_probe import linear_probe
@@ -12,12 +12,16 @@ from disentone.metrics.med import med
 from disentone.metrics.mig import dcimig, jemmig, mig, mig_sup
 from disentone.metrics.modularity import explicitness, modularity
 from disentone.metrics.sap import sap
+from disentone.metrics.score import Score
+from disentone.metrics.table import METRICS, SCORES
 from disentone.metrics.traversal import traversal
 from disentone.metrics.udr import udr
 from disentone.metrics.unsupervised import unsupervised
 
 __all__ = [
     "METRICS",
+    "SCORES",
+    "Score",
     "Scores",
     "beta_vae_score",
     "check_arrays",

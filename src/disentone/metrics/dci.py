@@ -19,6 +19,7 @@ from disentone.metrics.arrays import (
     reason,
     standardised,
 )
+from disentone.metrics.score import Score
 
 BACKENDS = ("gradient_boosting", "lightgbm")
 TRAIN, TEST = 10_000, 5_000
@@ -28,6 +29,13 @@ EPSILON = 1e-11
 ORDERS, ROUNDS, TREES, STEP = 4, 32, 3_200, 0.2
 ROWS_PER_VALUE = 7
 FAR = 0.1
+
+
+DCI = (
+    Score("dci_disentanglement", "DCI disentanglement", main=True, headline=True, short="DCI D"),
+    Score("dci_completeness", "DCI completeness", main=True, short="DCI C"),
+    Score("dci_informativeness", "DCI informativeness", main=True, reads_out=True, short="DCI I"),
+)
 
 
 def dci(

@@ -9,9 +9,16 @@ from torch import Tensor
 
 from disentone.metrics.arrays import Scores, check_arrays, check_options, draw_labelled, standardised
 from disentone.metrics.parallel import each
+from disentone.metrics.score import Score
 
 TRAIN, TEST = 10_000, 5_000
 DEPTHS = (1, 2, 4, 8, 16, 32)
+
+
+DCI_ES = (
+    Score("dci_es", "DCI-ES explicitness", slow=True),
+    Score("dci_es_size", "DCI-ES size", high=None, higher_is_better=None, unit="factors per code", slow=True),
+)
 
 
 def dci_es(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:

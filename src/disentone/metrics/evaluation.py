@@ -1,8 +1,8 @@
 """All metrics by one call."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,56 +16,10 @@ from disentone.metrics.arrays import (
     fractional_factors,
     undefined,
 )
-from disentone.metrics.dci import backend_of, dci
-from disentone.metrics.dci_es import dci_es
-from disentone.metrics.infomec import infomec
-from disentone.metrics.interventional import beta_vae_score, factor_vae_score, irs
-from disentone.metrics.linear_probe import linear_probe
-from disentone.metrics.mcc import mcc
-from disentone.metrics.med import med
-from disentone.metrics.mig import dcimig, jemmig, mig, mig_sup
-from disentone.metrics.modularity import explicitness, modularity
+from disentone.metrics.dci import backend_of
 from disentone.metrics.parallel import small_work
-from disentone.metrics.sap import sap
-from disentone.metrics.unsupervised import unsupervised
+from disentone.metrics.table import MATRICES, METRICS
 
-
-class Metric(NamedTuple):
-    """A function of codes and factors, the keys of its scores, and what it asks of them."""
-
-    score: Callable[..., Scores]
-    keys: tuple[str, ...]
-    continuous: bool = False
-    """Whether factors may have fractions."""
-    supervised: bool = True
-    """Whether it looks at the factors at all."""
-
-
-METRICS: Mapping[str, Metric] = {
-    "mig": Metric(mig, ("mig",)),
-    "mig_sup": Metric(mig_sup, ("mig_sup",)),
-    "dcimig": Metric(dcimig, ("dcimig",)),
-    "jemmig": Metric(jemmig, ("jemmig",)),
-    "dci": Metric(dci, ("dci_disentanglement", "dci_completeness", "dci_informativeness")),
-    "sap": Metric(sap, ("sap",)),
-    "modularity": Metric(modularity, ("modularity",)),
-    "explicitness": Metric(explicitness, ("explicitness",)),
-    "linear_probe": Metric(linear_probe, ("linear_probe",)),
-    "beta_vae_score": Metric(beta_vae_score, ("beta_vae_score",)),
-    "factor_vae_score": Metric(factor_vae_score, ("factor_vae_score",)),
-    "irs": Metric(irs, ("irs",), continuous=True),
-    "infomec": Metric(infomec, ("info_m", "info_c", "info_e")),
-    "med": Metric(med, ("med",)),
-    "mcc": Metric(mcc, ("mcc_pearson", "mcc_spearman"), continuous=True),
-    "unsupervised": Metric(
-        unsupervised,
-        ("gaussian_tc", "wasserstein", "wasserstein_normalised", "mutual_information"),
-        continuous=True,
-        supervised=False,
-    ),
-    "dci_es": Metric(dci_es, ("dci_es", "dci_es_size")),
-}
-MATRICES = ("mi_matrix", "dci_importance")
 SETS = ("all", "fast")
 
 
@@ -170,7 +124,9 @@ def chosen_metrics(metrics: str | Sequence[str], dci_backend: str) -> list[str]:
 
     """
     if isinstance(metrics, str) and metrics in SETS:
-        slow = {"dci_es", "dci"} if dci_backend == "gradient_boosting" else {"dci_es"}
+        slow = {name for name, metric in METRICS.items() if metric.slow}
+        if dci_backend == "gradient_boosting":
+            slow.add("dci")
         return [name for name in METRICS if metrics == "all" or name not in slow]
     chosen: list[str] = []
     if not isinstance(metrics, str | Sequence):

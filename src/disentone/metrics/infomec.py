@@ -15,11 +15,19 @@ from torch import Tensor
 from disentone.metrics.arrays import Sample, Scores, check_arrays, check_options, draw_labelled, reason, standardised
 from disentone.metrics.information import entropy
 from disentone.metrics.parallel import each
+from disentone.metrics.score import Score
 
 TRAIN, TEST = 10_000, 5_000
 NEIGHBOURS = 10
 RANGE = 1 / 20
 ITERATIONS = 100
+
+
+INFOMEC = (
+    Score("info_m", "InfoMEC modularity"),
+    Score("info_c", "InfoMEC compactness"),
+    Score("info_e", "InfoMEC explicitness", low=None),
+)
 
 
 def infomec(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:

@@ -26,12 +26,16 @@ from disentone.metrics.arrays import (
     unscored,
 )
 from disentone.metrics.information import BINS, ROWS, equal_width_bins
+from disentone.metrics.score import Score
 
 TRAIN, TEST = 10_000, 5_000
 POINTS = 64
 DEAD = 0.05
 QUANTILE = 0.99
 CHUNK = 1_000
+
+
+BETA_VAE_SCORE = (Score("beta_vae_score", "BetaVAE score"),)
 
 
 def beta_vae_score(
@@ -80,6 +84,9 @@ def beta_vae_score(
     }
 
 
+FACTOR_VAE_SCORE = (Score("factor_vae_score", "FactorVAE score"),)
+
+
 def factor_vae_score(
     codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0
 ) -> Scores:
@@ -114,6 +121,9 @@ def factor_vae_score(
     stands_for = table.argmax(dim=0)
     accuracy = (stands_for[winners[TRAIN:]] == fixed[TRAIN:]).double().mean()
     return {"factor_vae_score": float(accuracy), "settings": settings}
+
+
+IRS = (Score("irs", "IRS"),)
 
 
 def irs(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from disentone.metrics.arrays import Scores, check_arrays, check_options, draw_labelled, standardised
 from disentone.metrics.modularity import TEST, TRAIN
+from disentone.metrics.score import Score
+
+LINEAR_PROBE = (Score("linear_probe", "linear probe", headline=True, reads_out=True, short="probe"),)
 
 
 def linear_probe(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:

@@ -8,6 +8,12 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from disentone.metrics.arrays import Scores, check_continuous, check_options
+from disentone.metrics.score import Score
+
+MCC = (
+    Score("mcc_pearson", "MCC (Pearson)"),
+    Score("mcc_spearman", "MCC (Spearman)", headline=True, short="MCC"),
+)
 
 
 def mcc(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:

@@ -6,6 +6,9 @@ from torch import Tensor
 from disentone.metrics.arrays import Scores, check_arrays, check_options, draw_labelled, undefined
 from disentone.metrics.dci import concentration
 from disentone.metrics.information import ROWS, mutual_information
+from disentone.metrics.score import Score
+
+MED = (Score("med", "MED"),)
 
 
 def med(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:

@@ -18,6 +18,9 @@ from disentone.metrics.information import (
     mutual_information,
     plug_in_information,
 )
+from disentone.metrics.score import Score
+
+MIG = (Score("mig", "MIG", main=True, headline=True),)
 
 
 def mig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
@@ -48,6 +51,9 @@ def mig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "d
     return {**sample.averaged("mig", gap.cpu().numpy()), "mi_matrix": information.cpu().numpy()}
 
 
+MIG_SUP = (Score("mig_sup", "MIG-sup"),)
+
+
 def mig_sup(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
     """MIG the other way round: how much more a code knows of its best factor than of the second best.
 
@@ -64,6 +70,9 @@ def mig_sup(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str 
     information, entropies = mutual_information(z[sample.train], v[sample.train])
     gaps = _gap((information / entropies).T)[chosen]
     return {"mig_sup": float(gaps.mean()) if len(gaps) else 0.0, "settings": sample.settings}
+
+
+DCIMIG = (Score("dcimig", "DCIMIG"),)
 
 
 def dcimig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
@@ -89,6 +98,9 @@ def dcimig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str =
         "dcimig_per_factor": (best / entropies).cpu().numpy(),
         "settings": sample.settings,
     }
+
+
+JEMMIG = (Score("jemmig", "JEMMIG"),)
 
 
 def jemmig(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:

@@ -21,8 +21,12 @@ from disentone.metrics.arrays import (
     undefined,
 )
 from disentone.metrics.information import ROWS, mutual_information
+from disentone.metrics.score import Score
 
 TRAIN, TEST = 10_000, 5_000
+
+
+MODULARITY = (Score("modularity", "modularity"),)
 
 
 def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:
@@ -58,6 +62,9 @@ def modularity(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: s
     if robust:
         scores = scores[active_codes(z)]
     return {"modularity": float(scores.mean()) if len(scores) else 0.0, "settings": sample.settings}
+
+
+EXPLICITNESS = (Score("explicitness", "explicitness", reads_out=True),)
 
 
 def explicitness(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:

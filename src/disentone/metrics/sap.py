@@ -10,10 +10,14 @@ from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from disentone.metrics.arrays import Scores, check_arrays, check_options, draw_labelled, standardised, undefined
+from disentone.metrics.score import Score
 
 TRAIN, TEST = 10_000, 5_000
 FARTHEST = 1_000
 """Of raw codes whose means lie as many deviations from 0 the classifier sees the mean only."""
+
+
+SAP = (Score("sap", "SAP", main=True),)
 
 
 def sap(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor, preset: str = "dlib", seed: int = 0) -> Scores:

@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from disentone.metrics.arrays import Scores, check_arrays, check_seed, undefined
+from disentone.metrics.score import Score
 
 ANCHORS, STEPS = 32, 11
 LOW, HIGH = 0.05, 0.95
@@ -17,7 +18,12 @@ LOW, HIGH = 0.05, 0.95
 # the nearest image would otherwise make it perfectly pure.
 LEAST_RANGE = 0.05
 BATCH = 512
-KEYS = ("traversal_purity", "traversal_monotonicity", "traversal_range")
+TRAVERSAL = (
+    Score("traversal_purity", "traversal purity", needs_grid=True, short="purity"),
+    Score("traversal_monotonicity", "traversal monotonicity", needs_grid=True, short="monotonicity"),
+    Score("traversal_range", "traversal range", needs_grid=True, short="range"),
+)
+KEYS = tuple(score.key for score in TRAVERSAL)
 
 
 def traversal(

@@ -11,12 +11,17 @@ from torch import Tensor
 
 from disentone.metrics.arrays import Scores, check_codes, check_seed, draw_rows, standardised
 from disentone.metrics.parallel import each
+from disentone.metrics.score import Score
 
 INFORMATIVE = 0.01
 PENALTY = 0.1
 ROWS = 10_000
 ROUNDING = 1e-6
 """Below 0 by as much a KL of nothing may come out in float32."""
+UDR = (
+    Score("udr_spearman", "UDR (Spearman)", needs_labels=False),
+    Score("udr_lasso", "UDR (lasso)", needs_labels=False),
+)
 
 
 def udr(list_of_codes: Sequence[ArrayLike | Tensor], list_of_kl: Sequence[ArrayLike | Tensor], seed: int = 0) -> Scores:

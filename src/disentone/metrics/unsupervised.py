@@ -1,13 +1,22 @@
 """How much codes depend on one another, without factors (Locatello et al. 2019)."""
 
+from functools import partial
+
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from disentone.metrics.arrays import Scores, check_codes, check_options, draw_rows
 from disentone.metrics.information import ROWS, equal_width_bins, joint_counts, plug_in_information
+from disentone.metrics.score import Score
 
-KEYS = ("gaussian_tc", "wasserstein", "wasserstein_normalised", "mutual_information")
+_score = partial(Score, high=None, higher_is_better=False, needs_labels=False)
+UNSUPERVISED = (
+    _score("gaussian_tc", "Gaussian TC", unit="nats"),
+    _score("wasserstein", "Wasserstein correlation"),
+    _score("wasserstein_normalised", "normalised Wasserstein correlation", high=2.0),
+    _score("mutual_information", "information between codes", unit="nats"),
+)
 
 
 def unsupervised(
@@ -40,7 +49,7 @@ def unsupervised(
     z = z[:, z.amax(dim=0) > z.amin(dim=0)]
     settings: dict[str, object] = {"train": len(rows), "test": 0}
     if z.shape[1] < 2:
-        return {**dict.fromkeys(KEYS, 0.0), "settings": settings}
+        return {**dict.fromkeys([score.key for score in UNSUPERVISED], 0.0), "settings": settings}
     # Products of four codes would overflow or vanish long before these do.
     unit = z.std(dim=0).max()
     covariance = torch.cov((z / unit).T)

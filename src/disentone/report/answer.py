@@ -6,10 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from disentone.report.charts import title
+from disentone.metrics.score import Score
+from disentone.metrics.table import HEADLINES
 from disentone.report.statistics import Summary, summary, verdicts
-
-HEADLINES = ("mig", "linear_probe", "dci_disentanglement")
 
 
 class Finding(NamedTuple):
@@ -49,9 +48,9 @@ def findings(results: pd.DataFrame, factors: Sequence[str]) -> list[Finding]:
     return found
 
 
-def headline_score(results: pd.DataFrame) -> str | None:
-    """The score that settings are ranked by: the first of MIG, linear probe and DCI that any run has."""
-    return next((name for name in HEADLINES if name in results and results[name].notna().any()), None)
+def headline_score(results: pd.DataFrame) -> Score | None:
+    """The score that settings are ranked by: the first of the headlines' that any run has."""
+    return next((score for score in HEADLINES if score.key in results and results[score.key].notna().any()), None)
 
 
 def best_of_methods(found: Sequence[Finding], key: str) -> list[Finding]:
@@ -65,30 +64,31 @@ def best_of_methods(found: Sequence[Finding], key: str) -> list[Finding]:
     return sorted(best, key=score, reverse=True)
 
 
-def headline(found: Sequence[Finding], key: str | None) -> tuple[str, Finding | None]:
+def headline(found: Sequence[Finding], score: Score | None) -> tuple[str, Finding | None]:
     """One sentence that the numbers support, and the best setting's finding, of which it mainly speaks.
 
     The best setting comes first, then what the best of every other method found. What was found is judged by MIG, and
     left out where that was not measured.
     """
-    if key is None or not found:
+    if score is None or not found:
         return "no run has a disentanglement score", None
-    best, *others = best_of_methods(found, key)
-    parts = [_of_best(best, key)]
+    best, *others = best_of_methods(found, score.key)
+    parts = [_of_best(best, score)]
     for other in others:
         settings = sum(finding.method == other.method for finding in found)
-        parts.append(_of_other(other, key, settings))
+        parts.append(_of_other(other, score, settings))
     return "; ".join(parts), best
 
 
-def _of_best(best: Finding, key: str) -> str:
-    number = best.score(key)
+def _of_best(best: Finding, score: Score) -> str:
+    number = best.score(score.key)
     spread = f" [{number.low:.2f}, {number.high:.2f}]" if number.runs > 1 else ""
     over = f"over {number.runs} seeds" if number.runs > 1 else "of one run"
-    chance = f", chance {best.score(f'chance/{key}').median:.2f}" if f"chance/{key}" in best.results else ""
-    score = f"{title(key)} {number.median:.2f}{spread} {over}{chance}"
+    beside = f"chance/{score.key}"
+    chance = f", chance {best.score(beside).median:.2f}" if beside in best.results else ""
+    measured = f"{score.title} {number.median:.2f}{spread} {over}{chance}"
     if not best.is_judged:
-        return f"{best.label}{_told(best)} is first: {score}"
+        return f"{best.label}{_told(best)} is first: {measured}"
     parts = [f"{best.label}{_told(best)} finds {listed(best.found) if best.found else 'no factor by itself'}"]
     for kind, one, several in (
         ("entangled", "stays entangled", "stay entangled"),
@@ -96,20 +96,20 @@ def _of_best(best: Finding, key: str) -> str:
     ):
         if names := [factor for factor, verdict in best.verdicts.items() if verdict == kind]:
             parts.append(f"{listed(names)} {one if len(names) == 1 else several}")
-    return f"{'; '.join(parts)}; {score}"
+    return f"{'; '.join(parts)}; {measured}"
 
 
-def _of_other(best: Finding, key: str, settings: int) -> str:
+def _of_other(best: Finding, score: Score, settings: int) -> str:
     """What the best of another method's settings found."""
-    number = best.score(key)
-    score = f"{title(key)} {number.median:.2f}" if number.runs else f"{title(key)} not measured"
+    number = best.score(score.key)
+    measured = f"{score.title} {number.median:.2f}" if number.runs else f"{score.title} not measured"
     if not best.is_judged:
-        return f"{best.label}{_told(best)}: {score}"
+        return f"{best.label}{_told(best)}: {measured}"
     if best.found:
-        return f"{best.label}{_told(best)} finds {listed(best.found)}, {score}"
+        return f"{best.label}{_told(best)} finds {listed(best.found)}, {measured}"
     if settings == 1:
-        return f"{best.label}{_told(best)} finds no factor by itself, {score}"
-    return f"{best.method}{_told(best)} finds no factor by itself at any of its {settings} settings, {score} at most"
+        return f"{best.label}{_told(best)} finds no factor by itself, {measured}"
+    return f"{best.method}{_told(best)} finds no factor by itself at any of its {settings} settings, {measured} at most"
 
 
 def _told(finding: Finding) -> str:

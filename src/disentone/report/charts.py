@@ -1,6 +1,5 @@
 """Tables to charts that carry their own data: plotly figures with the numbers beside them as a table."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -8,6 +7,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from disentone.metrics.score import Score
+from disentone.metrics.table import SCORES, described
 from disentone.plots import COLOURS
 from disentone.report.statistics import pareto_front, rank_agreement, summary
 
@@ -15,7 +16,6 @@ SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
 GREY = "#8a8a8a"
 POINTS = 1_500
 WIDE_FROM = 8
-ACRONYMS = {"mcc", "mig", "dci", "dcimig", "jemmig", "sap", "irs", "med", "kl", "udr", "tc", "elbo", "vae", "es"}
 
 
 class Chart(NamedTuple):
@@ -28,9 +28,9 @@ class Chart(NamedTuple):
     wide: bool = False
 
 
-def metric(runs: pd.DataFrame, key: str) -> Chart:
+def metric(runs: pd.DataFrame, score: Score) -> Chart:
     """A score against beta, or by label where not all runs have one: runs, medians, intervals, chance, untrained."""
-    figure, lines = _empty(key), []
+    key, figure, lines = score.key, _empty(score.label), []
     x = axis(runs)
     for number, (setting, part) in enumerate(runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]):
         colour, name = COLOURS[number % len(COLOURS)], ", ".join(filter(None, (str(setting), "median")))
@@ -81,12 +81,12 @@ def metric(runs: pd.DataFrame, key: str) -> Chart:
     elif counts and max(counts) == 1:
         note = "one run a point"
     table = pd.DataFrame(lines).drop(columns="is_interval", errors="ignore").dropna(axis=1, how="all")
-    return Chart(title(key), figure, table, note)
+    return Chart(score.title, figure, table, "; ".join(filter(None, [score.note, note])))
 
 
-def by_part(runs: pd.DataFrame, key: str, parts: Sequence[str]) -> Chart:
+def by_part(runs: pd.DataFrame, score: Score, parts: Sequence[str]) -> Chart:
     """Medians of one score for each factor."""
-    figure, lines = _empty(key), []
+    key, figure, lines = score.key, _empty(score.label), []
     x = axis(runs)
     for number, part in enumerate(parts):
         for setting, group in runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]:
@@ -103,7 +103,7 @@ def by_part(runs: pd.DataFrame, key: str, parts: Sequence[str]) -> Chart:
             lines += [{"part": part, "setting": setting, x: v, **entry._asdict()} for v, entry in found]
     _betas(figure, runs, x)
     table = pd.DataFrame(lines).drop(columns="is_interval", errors="ignore")
-    return Chart(f"{title(key)} by factor", figure, table, "medians over runs")
+    return Chart(f"{score.title} by factor", figure, table, "medians over runs")
 
 
 def curves(runs: pd.DataFrame, key: str) -> Chart:
@@ -114,7 +114,8 @@ def curves(runs: pd.DataFrame, key: str) -> Chart:
         key: what the values are.
 
     """
-    figure = _empty(key)
+    title = described(key).title
+    figure = _empty(title)
     for number, (label, group) in enumerate(runs.groupby("label", sort=False)):
         for seed, (_, run) in enumerate(group.groupby("run", sort=False)):
             figure.add_scatter(
@@ -129,32 +130,33 @@ def curves(runs: pd.DataFrame, key: str) -> Chart:
             )
     figure.update_xaxes(title="step")
     table = runs.groupby(["label", "step"], sort=False)["value"].median().reset_index()
-    return Chart(f"{title(key)} over steps", figure, table, "a line is a run; table: medians over runs")
+    return Chart(f"{title} over steps", figure, table, "a line is a run; table: medians over runs")
 
 
-def trade_off(runs: pd.DataFrame, gain: str) -> Chart:
+def trade_off(runs: pd.DataFrame, gain: Score) -> Chart:
     """Every run by what it costs in reconstruction and what it gains in disentanglement, and the Pareto front."""
-    part = runs[["run", "label", "seed", "reconstruction", gain]].dropna(subset=["reconstruction", gain])
-    front = pareto_front(part["reconstruction"].to_numpy(), part[gain].to_numpy())
-    figure = _empty(gain)
+    cost = SCORES["reconstruction"]
+    part = runs[["run", "label", "seed", cost.key, gain.key]].dropna(subset=[cost.key, gain.key])
+    front = pareto_front(part[cost.key].to_numpy(), part[gain.key].to_numpy())
+    figure = _empty(gain.label)
     for number, (label, these) in enumerate(part.groupby("label", sort=False)):
         marker = {"color": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 9}
         figure.add_scatter(
-            x=these["reconstruction"], y=these[gain], mode="markers", marker=marker, text=these["run"], name=str(label)
+            x=these[cost.key], y=these[gain.key], mode="markers", marker=marker, text=these["run"], name=str(label)
         )
-    best = part[front].sort_values("reconstruction")
+    best = part[front].sort_values(cost.key)
     figure.add_scatter(
-        x=best["reconstruction"], y=best[gain], mode="lines", line={"color": GREY, "dash": "dot"}, name="Pareto front"
+        x=best[cost.key], y=best[gain.key], mode="lines", line={"color": GREY, "dash": "dot"}, name="Pareto front"
     )
-    figure.update_xaxes(title="reconstruction, -log p(x|z) (nats)")
+    figure.update_xaxes(title=cost.label)
     table = part.assign(on_the_front=np.where(front, "yes", ""))
-    return Chart(f"reconstruction against {title(gain)}", figure, table, "left and up is better")
+    return Chart(f"{cost.title} against {gain.title}", figure, table, "left and up is better")
 
 
-def agreement(scores: pd.DataFrame, name: str, note: str) -> Chart:
-    """Spearman's correlation of every pair of columns."""
-    matrix = rank_agreement(scores)
-    names = [title(str(name)) for name in matrix]
+def agreement(runs: pd.DataFrame, scores: Sequence[Score], name: str, note: str) -> Chart:
+    """Spearman's correlation of every pair of scores."""
+    matrix = rank_agreement(runs[[score.key for score in scores]])
+    names = [score.title for score in scores]
     figure = _heat(matrix.to_numpy(), names, names, -1, 1, "RdBu")
     return Chart(name, figure, matrix.reset_index(names=""), note, wide=len(names) > WIDE_FROM)
 
@@ -203,7 +205,7 @@ def _empty(vertical: str) -> go.Figure:
         legend={"orientation": "h", "y": -0.28, "font": {"size": 10}},
         font={"size": 12},
     )
-    figure.update_yaxes(title=title(vertical), gridcolor="rgba(138,138,138,.3)", zeroline=False)
+    figure.update_yaxes(title=vertical, gridcolor="rgba(138,138,138,.3)", zeroline=False)
     figure.update_xaxes(gridcolor="rgba(138,138,138,.3)", zeroline=False)
     return figure
 
@@ -242,14 +244,9 @@ def _betas(figure: go.Figure, runs: pd.DataFrame, x: str) -> None:
     figure.update_xaxes(title="beta", tickvals=betas, ticktext=[f"{beta:g}" for beta in betas])
 
 
-def title(key: str) -> str:
-    """A score's key as a person writes it."""
-    return " ".join(word.upper() if word in ACRONYMS else word for word in re.split("[_/]", key))
-
-
-def main_keys(runs: pd.DataFrame) -> Iterator[str]:
+def scores(runs: pd.DataFrame) -> Iterator[Score]:
     """The scores of a table, without parts, chance and bookkeeping."""
     left_out = ("run", "setting", "label", "beta", "seed", "step", "rows", "final_beta", "normalised_beta", "loss")
     for key in runs.columns:
         if "/" not in key and key not in left_out and pd.api.types.is_numeric_dtype(runs[key]):
-            yield key
+            yield described(key)

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from wandb_workspaces import workspaces as ws
 from wandb_workspaces.reports.v2 import interface as wr
 
+from disentone.metrics.score import Score
+from disentone.metrics.table import HEADLINES, MAIN, MATRICES, TERMS
+
 BETA = "objective.beta"
-LOSSES = ("validation/fit", "validation/reconstruction", "validation/kl", "train/loss")
-SCORES = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "active_units")
+LOSSES = (*(f"validation/{term.key}" for term in TERMS if term.main), "train/loss")
+SHOWN = tuple(score for score in MAIN if score not in TERMS)
 PICTURES = ("reconstructions", "traversals")
-MATRICES = ("mi_matrix", "dci_importance")
 SOUNDS = ("sounds/reconstruction_0", *(f"sounds/traversal_z{latent}" for latent in range(10)))
 
 
@@ -28,11 +30,12 @@ def workspace(entity: str, project: str, name: str = "disentone") -> ws.Workspac
     sounds = wr.MediaBrowser(media_keys=list(SOUNDS), num_columns=3)
     matrices = wr.MediaBrowser(media_keys=list(MATRICES))
     answer = wr.MediaBrowser(media_keys=["scores_against_beta"])
-    scores: list[wr.PanelTypes] = [*map(_curve, SCORES), *map(_against_beta, SCORES)]
+    curves = [_curve(score.key, score.label) for score in SHOWN]
+    scores: list[wr.PanelTypes] = [*curves, *map(_against_beta, SHOWN)]
     trade_off = wr.ScatterPlot(
-        title="reconstruction against MIG",
+        title=f"reconstruction against {HEADLINES[0].title}",
         x=wr.SummaryMetric("validation/reconstruction"),
-        y=wr.SummaryMetric("mig"),
+        y=wr.SummaryMetric(HEADLINES[0].key),
         z=wr.Config(BETA),
     )
     return ws.Workspace(
@@ -41,7 +44,7 @@ def workspace(entity: str, project: str, name: str = "disentone") -> ws.Workspac
         name=name,
         sections=[
             _section("Scores and beta", [*scores, trade_off]),
-            _section("Training", [*map(_curve, LOSSES)]),
+            _section("Training", [_curve(key, key) for key in LOSSES]),
             _section("What the models make", pictures),
             _section("What the latents sound like", [sounds]),
             _section("Which latent holds which factor", [matrices, _table("scores_by_factor")]),
@@ -50,7 +53,7 @@ def workspace(entity: str, project: str, name: str = "disentone") -> ws.Workspac
         ],
         runset_settings=ws.RunsetSettings(
             groupby=[ws.Config(BETA)],
-            pinned_columns=[f"config:{BETA}.value", "summary:mig", "summary:dci_disentanglement"],
+            pinned_columns=[f"config:{BETA}.value", *(f"summary:{score.key}" for score in HEADLINES[:2])],
         ),
     )
 
@@ -59,12 +62,15 @@ def _section(name: str, panels: Sequence[wr.PanelTypes]) -> ws.Section:
     return ws.Section(name=name, panels=list(panels), is_open=True)
 
 
-def _curve(key: str) -> wr.LinePlot:
-    return wr.LinePlot(title=key, x="trainer/global_step", y=[key], groupby_aggfunc="mean", groupby_rangefunc="minmax")
+def _curve(key: str, title: str) -> wr.LinePlot:
+    return wr.LinePlot(
+        title=title, x="trainer/global_step", y=[key], groupby_aggfunc="mean", groupby_rangefunc="minmax"
+    )
 
 
-def _against_beta(key: str) -> wr.ScatterPlot:
-    return wr.ScatterPlot(title=f"{key} against beta", x=wr.Config(BETA), y=wr.SummaryMetric(key), log_x=True)
+def _against_beta(score: Score) -> wr.ScatterPlot:
+    title = f"{score.title} against beta"
+    return wr.ScatterPlot(title=title, x=wr.Config(BETA), y=wr.SummaryMetric(score.key), log_x=True)
 
 
 def _table(key: str) -> wr.WeavePanelSummaryTable:

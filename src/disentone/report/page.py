@@ -16,7 +16,10 @@ from plotly.offline import get_plotlyjs
 
 from disentone.config import defaults, flat
 from disentone.files import write_atomically
-from disentone.metrics.udr import udr
+from disentone.metrics.score import Score
+from disentone.metrics.table import MAIN, MATRICES
+from disentone.metrics.traversal import TRAVERSAL
+from disentone.metrics.udr import UDR, udr
 from disentone.provenance import code
 from disentone.report import charts
 from disentone.report.answer import Finding, best_of_methods, findings, headline, headline_score, listed
@@ -26,7 +29,6 @@ from disentone.run import reading
 from disentone.run.folder import RunFolder
 
 MOST_SOUNDS = 100
-MAIN = ("mig", "dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "reconstruction", "kl")
 SEEDS_OF_UDR = 10
 MOST_RUNS_LISTED = 50
 MOST_CURVES = 60
@@ -93,54 +95,55 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path, damage: list
     factors = list(dict.fromkeys(name for run in runs for name in run.factors))
     found, gain = findings(results, factors), headline_score(results)
     sentence, best = headline(found, gain)
-    keys = list(charts.main_keys(results))
-    parts = {
-        key: [factor for factor in factors if f"{key}/{factor}" in results]
-        for key in ("mig", "dci_completeness", "dci_informativeness", "sap", "explicitness", "linear_probe")
-    }
+    scores = list(charts.scores(results))
+    parts = {score: [factor for factor in factors if f"{score.key}/{factor}" in results] for score in scores}
     udrs = _udr(results, root, damage)
     sections = [
         (
             "Scores by beta" if charts.axis(results) == "beta" else "Scores by setting",
-            [charts.metric(results, key) for key in MAIN if key in results],
+            [charts.metric(results, score) for score in scores if score.main],
         ),
         ("Training", _curves(results, root)),
-        ("By factor", [charts.by_part(results, key, names) for key, names in parts.items() if len(names) > 1]),
+        ("By factor", [charts.by_part(results, score, names) for score, names in parts.items() if len(names) > 1]),
     ]
     if gain and "reconstruction" in results:
         sections.append(("What it costs", [charts.trade_off(results, gain)]))
     if len(udrs):
         sections.append(("Choosing by the agreement of seeds", _selection(udrs, results, gain)))
-    scored = [key for key in keys if results[key].nunique() > 1]
-    if len(results) > 2 and len(scored) > 1:
+    varied = [score for score in scores if results[score.key].nunique() > 1]
+    if len(results) > 2 and len(varied) > 1:
         note = "Spearman's correlation over runs: do the scores rank the models alike?"
-        sections.append(("Do the scores agree?", [charts.agreement(results[scored], "rank agreement", note)]))
+        sections.append(("Do the scores agree?", [charts.agreement(results, varied, "rank agreement", note)]))
+    listed_first = ("run", "method", "supervision", "beta", "seed", *(score.key for score in MAIN))
     return {
         "headline": sentence,
         "answer": _matrix(found, factors, gain),
         "factors": factors,
-        "gain": charts.title(gain) if gain else "",
-        "is_mig": gain == "mig",
+        "gain": gain.title if gain else "",
+        "is_mig": gain is not None and gain.key == "mig",
         "told_of_neighbours": any(run.supervision == "generator's neighbours" for run in runs),
         "facts": _facts(runs, results),
         "differences": _differences(runs),
         "sections": [(title, drawn) for title, drawn in sections if drawn],
-        "more": [charts.metric(results, key) for key in keys if key not in MAIN],
-        "picked": _picked(found, best, runs, root, gain, damage) if gain and best else [],
-        "runs": results[[name for name in ("run", "method", "supervision", "beta", "seed", *MAIN) if name in results]],
+        "more": [charts.metric(results, score) for score in scores if not score.main],
+        "picked": _picked(found, best, runs, root, gain.key, damage) if gain and best else [],
+        "runs": results[[name for name in listed_first if name in results]],
         "most": MOST_RUNS_LISTED,
     }
 
 
-def _matrix(found: Sequence[Finding], factors: Sequence[str], gain: str | None) -> list[dict[str, Any]]:
+def _matrix(found: Sequence[Finding], factors: Sequence[str], gain: Score | None) -> list[dict[str, Any]]:
     """Setting by factor: what was found, and by how much."""
     return [
         {
             "label": finding.label,
             "supervision": finding.supervision,
             "notes": _notes(finding),
-            "score": _number(finding, gain) if gain else "",
-            "cells": [(finding.verdicts.get(factor, ""), _number(finding, f"{gain}/{factor}")) for factor in factors],
+            "score": _number(finding, gain.key) if gain else "",
+            "cells": [
+                (finding.verdicts.get(factor, ""), _number(finding, f"{gain.key}/{factor}") if gain else "")
+                for factor in factors
+            ],
         }
         for finding in found
     ]
@@ -264,7 +267,7 @@ def _look_at(why: str, run: Run, wrong: list[str]) -> Picked:
     """What one run's folder has to show and to play; what it should have and has not is added to ``wrong``."""
     found: list[Chart] = []
     names = _latents(run)
-    for key, title in (("mi_matrix", "mutual information (nats)"), ("dci_importance", "importance for prediction")):
+    for key, title in MATRICES.items():
         if key in run.scores:
             matrix, expected = np.asarray(run.scores[key]), (len(names), len(run.factors))
             if matrix.shape == expected:
@@ -275,10 +278,10 @@ def _look_at(why: str, run: Run, wrong: list[str]) -> Picked:
     if np.isfinite(kl).any():
         found.append(charts.bars(kl, names, "what each latent carries", "KL (nats)"))
     found += _scatters(run, kl, wrong)
-    judged = [key for key in ("purity", "monotonicity", "range") if f"traversal_{key}" in run.numbers]
+    judged = [score for score in TRAVERSAL if score.key in run.numbers]
     walks = pd.DataFrame(
         [
-            {"latent": name, **{key: run.numbers.get(f"traversal_{key}/{j}") for key in judged}}
+            {"latent": name, **{score.heading: run.numbers.get(f"{score.key}/{j}") for score in judged}}
             for j, name in enumerate(names)
             if judged
         ]
@@ -393,22 +396,22 @@ def _udr(results: pd.DataFrame, root: Path, damage: list[tuple[str, str]]) -> pd
                 kls.append(kl)
         if len(codes) > 1:
             found = udr(codes, kls)
-            scores = {key: found[key] for key in ("udr_spearman", "udr_lasso")}
+            scores = {score.key: found[score.key] for score in UDR}
             same = {key: group[key].iloc[0] for key in ("setting", "beta")}
             rows.append({"label": label, **same, "seeds": len(codes), **scores})
     return pd.DataFrame(rows)
 
 
-def _selection(udrs: pd.DataFrame, results: pd.DataFrame, gain: str | None) -> list[Chart]:
+def _selection(udrs: pd.DataFrame, results: pd.DataFrame, gain: Score | None) -> list[Chart]:
     named = udrs.assign(run=udrs["label"])
     note = "how well the seeds of a setting agree"
-    found = [charts.metric(named, key)._replace(note=note) for key in ("udr_spearman", "udr_lasso")]
+    found = [charts.metric(named, score)._replace(note=note) for score in UDR]
     if len(udrs) > 2 and gain:
-        keys = [key for key in MAIN if key in results]
-        medians = results.groupby("label")[keys].median().reset_index()
-        both = udrs.merge(medians, on="label").drop(columns=["label", "setting", "beta", "seeds"])
+        known = [score for score in MAIN if score.key in results]
+        medians = results.groupby("label")[[score.key for score in known]].median().reset_index()
+        both = udrs.merge(medians, on="label")
         note = "Spearman's correlation over settings: does agreement between seeds choose as the labels would?"
-        found.append(charts.agreement(both, "UDR against the labelled scores", note))
+        found.append(charts.agreement(both, [*UDR, *known], "UDR against the labelled scores", note))
     return found
 
 

@@ -18,13 +18,15 @@ from rich.table import Table
 
 from disentone import loggers, plots
 from disentone.files import PARTIAL, write_atomically
+from disentone.metrics.table import HEADLINES
 from disentone.report.answer import findings, headline, headline_score
 from disentone.report.page import write_report
 from disentone.report.runs import Run, labelled, read_run, read_runs, table
 
-# Columns of the table at a sweep's end, and how their numbers are written.
-SHOWN = {"mig": "MIG", "dci_disentanglement": "DCI D", "mcc_spearman": "MCC", "linear_probe": "probe"}
 NARROW = 80
+"""Columns of a screen."""
+MOST_SCORES = 3
+"""That the table at a sweep's end has room for."""
 RESULTS = "results.csv"
 BETWEEN_TABLES = 60.0
 """Seconds."""
@@ -135,12 +137,12 @@ def print_answer(results: pd.DataFrame, runs: Sequence[Run]) -> None:
     several = max(len(finding.results) for finding in found) > 1
     if several:
         screen.add_column("seeds", justify="right")
-    keys = [key for key in SHOWN if key in results and results[key].notna().any()][:3]
-    for key in keys:
-        screen.add_column(SHOWN[key], justify="right", no_wrap=True, min_width=5)
+    shown = [score for score in HEADLINES if score.key in results and results[score.key].notna().any()][:MOST_SCORES]
+    for score in shown:
+        screen.add_column(escape(score.heading), justify="right", no_wrap=True, min_width=5)
     for finding in found:
-        scores = [finding.score(key) for key in keys]
-        numbers = [f"{score.median:.3f}" if score.runs else "" for score in scores]
+        medians = [finding.score(score.key) for score in shown]
+        numbers = [f"{median.median:.3f}" if median.runs else "" for median in medians]
         names = f"{len(finding.found)} of {len(finding.verdicts)}" + (
             f": {', '.join(finding.found)}" if finding.found else ""
         )
@@ -158,13 +160,14 @@ def print_run(folder: Path) -> None:
     sentence, _ = headline(findings(results, run.factors), headline_score(results))
     console = Console(width=None if Console().is_terminal else NARROW)
     console.print(f"\n{sentence}", highlight=False, markup=False)
-    for key, name in SHOWN.items():
-        if key in run.numbers:
+    for score in HEADLINES:
+        if score.key in run.numbers:
             beside = [
-                f"{level} {run.numbers[f'{level}/{key}']:.3f}"
+                f"{level} {run.numbers[f'{level}/{score.key}']:.3f}"
                 for level in ("chance", "untrained")
-                if f"{level}/{key}" in run.numbers
+                if f"{level}/{score.key}" in run.numbers
             ]
-            console.print(f"  {name:<6} {run.numbers[key]:.3f}   {'   '.join(beside)}", highlight=False)
+            line = f"  {score.heading:<6} {run.numbers[score.key]:.3f}   {'   '.join(beside)}"
+            console.print(line, highlight=False, markup=False)
     print(f"the run is {folder}")
     print(f"disentone-report {folder} writes its page, with sounds and pictures")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from disentone.metrics.table import MAIN
 from disentone.run import reading
 from disentone.run.folder import RunFolder, State
 
@@ -17,16 +18,7 @@ from disentone.run.folder import RunFolder, State
 IDENTITY = ("method", "supervision", "beta", "seed")
 VARIED = ("objective.beta", "seed")
 # The columns that a reader looks for first.
-FIRST = (
-    "reconstruction",
-    "kl",
-    "active_units",
-    "mig",
-    "dci_disentanglement",
-    "dci_completeness",
-    "dci_informativeness",
-    "sap",
-)
+FIRST = tuple(score.key for score in MAIN)
 
 
 class Run(NamedTuple):

@@ -8,11 +8,14 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from scipy.stats import binom, spearmanr
 
+from disentone.metrics.table import SCORES
+
 LEVEL = 0.95
 # Of the entropy of a factor: how far the best latent must lead the second to have found it.
 FOUND = 0.25
 # Of the way from chance to certainty: how well all latents together must predict a factor that is there at all.
 PRESENT = 0.5
+READ_OUTS = tuple(key for key, score in SCORES.items() if score.reads_out)
 
 
 class Summary(NamedTuple):
@@ -69,7 +72,7 @@ def verdicts(scores: Sequence[Mapping[str, float]], factors: Sequence[str]) -> d
 
     Found: its MIG (the lead of the best latent over the second, as a share of the factor's entropy) is 0.25 or
     more above chance. Entangled: not found, yet all latents together predict it (DCI's informativeness, a linear
-    probe, or explicitness, whichever is there) at least half-way from chance to certainty. Missing: neither.
+    probe, or explicitness, the first that is there) at least half-way from chance to certainty. Missing: neither.
     """
 
     def median(key: str) -> float:
@@ -80,7 +83,7 @@ def verdicts(scores: Sequence[Mapping[str, float]], factors: Sequence[str]) -> d
     for factor in factors:
         lead = median(f"mig/{factor}") - np.nan_to_num(median(f"chance/mig/{factor}"))
         presence = np.nan
-        for metric in ("dci_informativeness", "linear_probe", "explicitness"):
+        for metric in READ_OUTS:
             score, chance = median(f"{metric}/{factor}"), median(f"chance/{metric}/{factor}")
             if np.isfinite(score) and chance < 1:
                 presence = (score - chance) / (1 - chance)
