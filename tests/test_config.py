@@ -110,6 +110,25 @@ def test_a_key_that_its_target_does_not_take_is_named_with_the_nearest(
         config.check(compose_config([override]))
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "strength=objective.schedule",
+            "strength: expected the name of an option that is a number, objective.schedule is",
+        ),
+        (
+            "strength=data.continuous",
+            "strength: expected the name of an option that is a number, data.continuous is False",
+        ),
+        ("strength=[a]", r"strength: expected str \| None, got \['a'\]"),
+    ],
+)
+def test_a_strength_is_the_name_of_a_number(override: str, message: str, compose_config) -> None:
+    with pytest.raises(ValueError, match=message):
+        config.check(compose_config([override]))
+
+
 def test_the_presets_are_stated_in_full() -> None:
     """Every option of a preset is in its file, so that its name means one thing."""
     additive = [OmegaConf.load(GROUPS[f"synth={name}"]) for name in ("tones", "tones_noisy", "tones_smooth")]

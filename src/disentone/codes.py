@@ -49,8 +49,8 @@ def _blame(data: FactorData, rows: Rows, device: torch.device) -> str:
     """Why codes are not finite."""
     if all(data.images(part.to(device)).isfinite().all() for part in torch.split(rows, BATCH)):
         return (
-            "codes are not finite though the images are: training diverged; a smaller optimizer.lr, a smaller "
-            "objective.beta or trainer.gradient_clip_val=1 may prevent it"
+            "codes are not finite though the images are: training diverged; a smaller optimizer.lr, a weaker "
+            "objective or trainer.gradient_clip_val=1 may prevent it"
         )
     return (
         "images are not finite: synth and front-end make such ones of these settings, or the file of cached images was "

@@ -16,7 +16,7 @@ from disentone.signatures import accepted, finite, fits, misfit
 
 RUN_DIR = "${hydra:runtime.output_dir}"
 SPECIAL = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
-# What may differ between two runs that are the same: where they lie, what is shown, where they are computed.
+# What may differ between two runs that are the same: where they lie, what is shown and how, where they are computed.
 INCIDENTAL = (
     "run_dir",
     "hydra",
@@ -30,6 +30,7 @@ INCIDENTAL = (
     "callbacks.reconstructions.",
     "callbacks.samples.",
     "callbacks.traversals.",
+    "strength",
     "sweep",
     "data.cache",
     "data.compile",
@@ -43,10 +44,10 @@ INCIDENTAL = (
 )
 # 1.0 is all of the batches here, 1 a single one.
 SHARES_OR_COUNTS = ("trainer.limit_", "trainer.val_check_interval")
-TOP = {"name": str, "seed": int, "sweep": str, "run_dir": str}
+TOP = {"name": str, "seed": int, "strength": str | None, "sweep": str, "run_dir": str}
 NODES = {"synth", "frontend", "data", "model", "objective", "metrics", "optimizer", "trainer"}
 MAPPINGS = {"callbacks", "logger"}
-OPTIONAL = {"synth", "frontend"}
+OPTIONAL = {"synth", "frontend", "strength"}
 SEEDS = 2**32
 REPEATED = ("${seed}", "${synth}", "${frontend}", "${views}")
 
@@ -95,6 +96,13 @@ def flat(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, node
 
 
+def option(config: Any, name: str) -> Any:
+    """The value of a dotted name; None where there is none."""
+    for word in name.split("."):
+        config = config.get(word) if isinstance(config, Mapping) else None
+    return config
+
+
 # What a config says.
 
 
@@ -110,12 +118,21 @@ def check(config: DictConfig) -> None:
     _check_keys(plain(config))
     container = plain(config, resolve=True)
     for key, hint in TOP.items():
-        if problem := misfit(container[key], hint, key):
+        if problem := misfit(container.get(key), hint, key):
             raise ValueError(problem)
+    check_strength(container)
     _check_seed("seed", container["seed"])
     for path, node in _nodes(container):
         check_node(path, node)
     check_trainer(container["trainer"])
+
+
+def check_strength(config: Mapping[str, Any]) -> None:
+    """Raise ValueError for a strength that names something else than a number; a config may have no such option."""
+    name = config.get("strength")
+    value = option(config, name or "")
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ValueError(f"strength: expected the name of an option that is a number, {name} is {value!r:.60}")
 
 
 def check_node(path: str, node: Any) -> None:

@@ -1,4 +1,4 @@
-"""Numbers to figures: matrices with factor names, scores against beta."""
+"""Numbers to figures: matrices with factor names, scores against the strength of a method."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,8 +34,8 @@ def matrix(
     return figure
 
 
-def scores_against_beta(results: pd.DataFrame, groups: Sequence[str] = ()) -> Figure:
-    """Left: what beta costs. Right: the disentanglement scores, dotted their chance. A point is a run.
+def scores_against_strength(results: pd.DataFrame, groups: Sequence[str] = ()) -> Figure:
+    """Left: what strength costs. Right: the disentanglement scores, dotted their chance. A point is a run.
 
     One row of panels for every combination of the ``groups`` columns.
     """
@@ -48,12 +48,12 @@ def scores_against_beta(results: pd.DataFrame, groups: Sequence[str] = ()) -> Fi
         left.set_ylabel(SCORES["reconstruction"].label)
         _kl_and_active_units(middle, part)
         _scores(right, part)
-        betas = sorted(part["beta"].unique())
+        strengths = sorted(part["strength"].unique())
         for axes in (left, middle, right):
-            axes.set_xlabel("beta")
-            if betas[0] > 0:
+            axes.set_xlabel(part["strength_name"].iloc[0])
+            if strengths[0] > 0:
                 axes.set_xscale("log")
-            axes.set_xticks(betas, [f"{beta:g}" for beta in betas])
+            axes.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
             axes.minorticks_off()
     return figure
 
@@ -70,7 +70,7 @@ def _scores(axes: Axes, results: pd.DataFrame) -> None:
     for score, colour in zip(shown, COLOURS, strict=False):
         _line(axes, results, score, colour)
         if (chance := f"chance/{score.key}") in results:
-            axes.plot(*_medians(results["beta"], results[chance]), ":", color=colour, lw=1)
+            axes.plot(*_medians(results["strength"], results[chance]), ":", color=colour, lw=1)
     axes.set_ylim(0, 1)
     axes.set_ylabel("score (dotted: chance)")
     axes.legend(fontsize=7)
@@ -86,10 +86,10 @@ def save(figure: Figure, path: Path) -> Path:
 def _line(axes: Axes, results: pd.DataFrame, score: Score, colour: str) -> None:
     if score.key not in results:
         return  # an objective without this term
-    axes.plot(results["beta"], results[score.key], "o", color=colour, ms=4)
-    axes.plot(*_medians(results["beta"], results[score.key]), "-", color=colour, label=score.title)
+    axes.plot(results["strength"], results[score.key], "o", color=colour, ms=4)
+    axes.plot(*_medians(results["strength"], results[score.key]), "-", color=colour, label=score.title)
 
 
-def _medians(beta: pd.Series, values: pd.Series) -> tuple[pd.Index, pd.Series]:
-    medians = values.groupby(beta).median()
+def _medians(strength: pd.Series, values: pd.Series) -> tuple[pd.Index, pd.Series]:
+    medians = values.groupby(strength).median()
     return medians.index, medians

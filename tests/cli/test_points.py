@@ -103,7 +103,7 @@ def test_the_quickstart_sweeps_betas_and_the_contrastive_method(sweep) -> None:
         "beta-VAE": "none",
         "contrastive": "generator's neighbours",
     }
-    assert table["beta"].dropna().tolist() == [1, 16, 64]
+    assert table["strength"].dropna().tolist() == [1, 16, 64]
     assert not [name for name in table if name.startswith(("model.", "data.", "optimizer."))]
 
 

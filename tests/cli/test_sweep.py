@@ -37,7 +37,7 @@ def results(folder: Path) -> pd.DataFrame:
 def test_runs_at_once_are_finished_as_one_sweep(launcher: list[str], tmp_path: Path) -> None:
     finished = run(tmp_path, *SWEEP, "objective.beta=1,-1,2", *launcher)
     assert finished.returncode == 1, finished.stdout + finished.stderr
-    assert results(tmp_path)["beta"].tolist() == [1, 2]
+    assert results(tmp_path)["strength"].tolist() == [1, 2]
     toy = tmp_path / "outputs" / "toy"
     assert "<title>toy, disentone</title>" in (toy / "report.html").read_text()
     assert "1 of 3 runs are not finished:" in finished.stdout
@@ -143,5 +143,5 @@ def test_the_sweeps_answer_is_a_run_of_its_group_at_wandb(tmp_path: Path, monkey
     assert pictures | {"scores_by_factor", "sounds/reconstruction_0", "validation/elbo"} <= logged
     assert any(key.startswith("sounds/traversal_z") for key in logged)
     assert {"mig", "chance/mig", "traversal_purity"} <= history_keys(held["evaluate"])
-    assert {"results", "scores_against_beta"} <= history_keys(held["report"])
+    assert {"results", "scores_against_strength"} <= history_keys(held["report"])
     assert any("report-toy" in str(record) for record in held["report"])

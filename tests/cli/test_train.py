@@ -51,12 +51,13 @@ def test_a_sweep_ends_with_a_table_a_csv_and_a_figure(sweep) -> None:
     assert result.returncode == 0, result.stderr
     assert "4 finished runs" in result.stdout
     table = pd.read_csv(folder / "outputs" / "toy" / "results.csv")
-    first = "method supervision beta seed reconstruction kl active_units mig dci_disentanglement dci_completeness"
-    assert list(table.columns[:10]) == first.split()
+    first = "method supervision strength_name strength seed mig dci_disentanglement dci_completeness"
+    assert list(table.columns[:8]) == first.split()
+    assert set(table["strength_name"]) == {"beta"}
     assert set(table["method"]) == {"beta-VAE"}
     assert set(table["supervision"]) == {"none"}
-    assert table[["beta", "seed"]].to_numpy().tolist() == [[1, 0], [1, 1], [8, 0], [8, 1]]
-    assert (folder / "outputs" / "toy" / "scores_against_beta.png").stat().st_size > 5_000
+    assert table[["strength", "seed"]].to_numpy().tolist() == [[1, 0], [1, 1], [8, 0], [8, 1]]
+    assert (folder / "outputs" / "toy" / "scores_against_strength.png").stat().st_size > 5_000
 
 
 def test_every_run_has_its_own_folder_with_all_that_one_may_look_at(sweep) -> None:
@@ -144,7 +145,7 @@ def test_one_failing_run_does_not_stop_the_others_and_the_table_still_comes(tmp_
     assert result.returncode != 0
     assert "objective.beta must be a number of 0 or more, got -1" in result.stdout + result.stderr
     assert "1 finished runs" in result.stdout
-    assert pd.read_csv(tmp_path / "outputs" / "toy" / "results.csv")["beta"].tolist() == [2]
+    assert pd.read_csv(tmp_path / "outputs" / "toy" / "results.csv")["strength"].tolist() == [2]
 
 
 def test_a_run_folder_of_another_config_is_left_alone(compose_config, tmp_path: Path) -> None:
@@ -202,8 +203,8 @@ def test_what_else_varies_is_in_the_table_and_what_is_fixed_names_the_sweep(tmp_
     assert folder.name.startswith("quickstart_sweep,data.batch_size=16,")
     table = pd.read_csv(folder / "results.csv")
     assert table["model.latents"].tolist() == [2, 3]
-    assert table["beta"].tolist() == [4, 4]
-    assert table["final_beta"].tolist() == [4, 4]  # the warm-up is over by the end
+    assert table["strength"].tolist() == [4, 4]
+    assert table["final_strength"].tolist() == [4, 4]  # the warm-up is over by the end
     assert "model.latents" in result.stdout
     assert [path.name for path in sorted(folder.iterdir()) if path.is_dir()] == [
         f"model.latents={latents},objective.beta=4" for latents in (2, 3)

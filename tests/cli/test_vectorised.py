@@ -30,7 +30,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
 def test_it_ends_as_a_sweep_with_its_lost_runs_named(sweep) -> None:
     toy, result = sweep
     assert result.returncode == 1, result.stdout + result.stderr
-    assert pd.read_csv(toy / "results.csv")[["beta", "seed"]].to_numpy().tolist() == [[2, 0], [2, 1]]
+    assert pd.read_csv(toy / "results.csv")[["strength", "seed"]].to_numpy().tolist() == [[2, 0], [2, 1]]
     assert "<title>toy, disentone</title>" in (toy / "report.html").read_text()
     assert "4 of 6 runs are not finished:" in result.stdout
     assert "objective.beta=-1,seed=1: failed: objective.beta must be a number of 0 or more" in result.stdout

@@ -9,21 +9,25 @@ import pytest
 
 from disentone.cli import dashboard as cli
 from disentone.metrics.table import MATRICES
-from disentone.report.dashboard import BETA, LOSSES, PICTURES, SHOWN, workspace
+from disentone.report.dashboard import LOSSES, PICTURES, SHOWN, workspace
 
 
-def test_wandbs_own_package_takes_the_workspace() -> None:
-    view = workspace("team", "tones", "mine")._to_model()
+@pytest.mark.parametrize(
+    ("chosen", "strength", "first"),
+    [(None, "objective.beta", "Scores and beta"), ("objective.gamma", "objective.gamma", "Scores and gamma")],
+)
+def test_wandbs_own_package_takes_the_workspace(chosen: str | None, strength: str, first: str) -> None:
+    view = workspace("team", "tones", "mine", chosen)._to_model()
     spec = json.loads(view.spec.model_dump_json(by_alias=True))
     sections = spec["section"]["panelBankConfig"]["sections"]
-    assert [section["name"] for section in sections][:2] == ["Scores and beta", "Training"]
+    assert [section["name"] for section in sections][:2] == [first, "Training"]
     assert all(section["panels"] for section in sections)
     assert (view.entity, view.project, view.display_name) == ("team", "tones", "mine")
     text = json.dumps(sections)
     scores = [score.key for score in SHOWN]
     for key in (*LOSSES, *scores, *MATRICES, *PICTURES, "sounds/traversal_z0", "results", "scores_by_factor"):
         assert f'"{key}"' in text, key
-    assert f"config:{BETA}.value" in json.dumps(spec)
+    assert f"config:{strength}.value" in json.dumps(spec)
 
 
 def test_every_curve_is_one_that_runs_log(finished_run: Path) -> None:

@@ -139,6 +139,8 @@ HOSTILE: list[tuple[str, Callable[[Path], object], str | None]] = [
     ("a cut run.json", text("run.json", '{"format": 2,'), "run.json is damaged"),
     ("a beta that is a list", entry("begun.json", "config", "objective", "beta", value=[4]), "objective.beta is"),
     ("a beta that is a word", entry("begun.json", "config", "objective", "beta", value="${x}"), "objective.beta is"),
+    ("a strength that is a list", entry("begun.json", "config", "strength", value=["a"]), "strength is"),
+    ("a strength that is a node", entry("begun.json", "config", "strength", value="objective"), "objective is"),
     ("a seed that is a list", entry("begun.json", "config", "seed", value=[0]), "seed is"),
     ("an objective that is a list", entry("begun.json", "config", "objective", value=[]), "objective is"),
     ("a model that is a word", entry("begun.json", "config", "model", value="big"), "model is 'big'"),

@@ -47,7 +47,7 @@ def test_the_page_answers_with_its_own_numbers_and_needs_nothing_else(copies: Co
     assert {"img", "table", "details"} <= set(page.tags)
     results = pd.read_csv(sweep / "results.csv")
     assert len(results) == 6
-    best = results[results["beta"] == 16]["mig"]
+    best = results[results["strength"] == 16]["mig"]
     assert "beta-VAE, beta 16 (supervision: none) finds f0; " in page.text
     assert f"MIG {best.median():.2f} [{best.min():.2f}, {best.max():.2f}] over 2 seeds, chance" in page.text
     for part in (
@@ -74,8 +74,8 @@ def test_the_long_table_has_parts_chance_and_untrained_beside(copies: Copies) ->
     sweep = copies([1, 4], [0])
     report(sweep)
     scores = pd.read_csv(sweep / "scores.csv")
-    assert list(scores.columns[:5]) == ["run", "method", "supervision", "beta", "seed"]
-    row = scores[(scores["metric"] == "mig") & (scores["part"] == "decay") & (scores["beta"] == 4)].iloc[0]
+    assert list(scores.columns[:6]) == ["run", "method", "supervision", "strength_name", "strength", "seed"]
+    row = scores[(scores["metric"] == "mig") & (scores["part"] == "decay") & (scores["strength"] == 4)].iloc[0]
     written = json.loads((sweep / "objective.beta=4,seed=0" / "scores.json").read_text())
     assert row["value"] == pytest.approx(written["mig/decay"])
     assert row["chance"] == pytest.approx(written["chance/mig/decay"])
@@ -97,7 +97,7 @@ def test_what_is_not_finished_is_listed_and_left_out(copies: Copies) -> None:
     assert "failed: no space left <on> the device" in page.text
     assert "unfinished at step 2" in page.text
     assert "begun.json is damaged" in page.text
-    assert pd.read_csv(sweep / "results.csv")["beta"].tolist() == [1]
+    assert pd.read_csv(sweep / "results.csv")["strength"].tolist() == [1]
 
 
 def test_damaged_codes_sounds_and_pictures_leave_the_rest(copies: Copies) -> None:
@@ -151,6 +151,7 @@ def test_from_six_seeds_on_the_headline_has_an_interval() -> None:
 
 def test_every_number_of_a_table_is_a_score_with_a_title() -> None:
     table = pd.DataFrame({"run": ["a"], "seed": 0, "mig": 0.1, "mig/f0": 0.1, "chance/mig": 0.0, "critic_loss": 1.0})
+    table = table.assign(strength_name="gamma", strength=4.0, final_strength=4.0, normalised_gamma=0.1)
     assert [(score.key, score.title) for score in charts.scores(table)] == [
         ("mig", "MIG"),
         ("critic_loss", "critic loss"),

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from disentone.config import flat
 from disentone.metrics import SCORES
+from disentone.report import charts
 from disentone.report.answer import findings, headline
 from disentone.report.results import SweepResults
 from disentone.report.runs import Run, labelled, read_run, read_runs, table
@@ -31,7 +32,8 @@ def make_run(root: Path, name: str, config: Mapping[str, Any], mig: float = 0.1,
 
 
 def make_config(beta: float | None = 4, seed: int = 0, **model: Any) -> dict[str, Any]:
-    return {"name": "toy", "seed": seed, "objective": {} if beta is None else {"beta": beta}, "model": model}
+    strength = {} if beta is None else {"beta": beta}
+    return {"name": "toy", "seed": seed, "strength": "objective.beta", "objective": strength, "model": model}
 
 
 def label(runs: list[Run], root: Path) -> dict[str, tuple[str, str]]:
@@ -99,12 +101,46 @@ def test_methods_are_settings_and_what_they_bring_is_not_listed(tmp_path: Path) 
     )
 
 
+def test_every_method_has_a_strength_of_its_own(tmp_path: Path) -> None:
+    def config(strength: str | None, seed: int = 0, **objective: float) -> dict[str, Any]:
+        return {"name": "toy", "seed": seed, "strength": strength, "objective": objective}
+
+    runs = [
+        *(make_run(tmp_path, f"b{beta}", config("objective.beta", beta=beta), beta / 100) for beta in (1, 16)),
+        *(
+            make_run(tmp_path, f"g{gamma}", config("objective.gamma", gamma=gamma), 0.3, "FactorVAE")
+            for gamma in (5, 9)
+        ),
+        make_run(tmp_path, "none", config(None), 0.2, "other"),
+    ]
+    results = labelled(table(runs, tmp_path), runs, tmp_path)
+    assert results[["label", "strength_name", "strength"]].fillna(0).to_numpy().tolist() == [
+        ["FactorVAE, gamma 5", "gamma", 5],
+        ["FactorVAE, gamma 9", "gamma", 9],
+        ["beta-VAE, beta 1", "beta", 1],
+        ["beta-VAE, beta 16", "beta", 16],
+        ["other", "", 0],
+    ]
+    assert not [name for name in results if name.startswith("objective.")]
+    assert charts.axis(results) == "label"
+    alone = labelled(table(runs[2:4], tmp_path), runs, tmp_path)
+    assert (charts.axis(alone), charts.axis_title(alone)) == ("strength", "gamma")
+    assert charts.metric(alone, SCORES["mig"]).figure.layout.xaxis.title.text == "gamma"
+
+
+def test_what_a_schedule_made_of_a_strength_is_told_apart_from_it(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "run", make_config(4))
+    warmed = run._replace(scores={**run.scores, "beta": 2.0})
+    assert table([warmed], tmp_path)[["strength", "final_strength"]].to_numpy().tolist() == [[4, 2]]
+
+
 def test_runs_that_do_not_say_their_method_are_still_compared(tmp_path: Path) -> None:
     run = make_run(tmp_path, "run", make_config())
     old = run._replace(scores={"mig": 0.1, "settings": ["damaged"]})
     assert label([old], tmp_path) == {"run": ("", "beta 4")}
     assert old.supervision == "not recorded"
-    named = old._replace(config={"objective": {"_target_": "disentone.objectives.BetaVAE", "beta": 4}})
+    objective = {"_target_": "disentone.objectives.BetaVAE", "beta": 4}
+    named = old._replace(config={"strength": "objective.beta", "objective": objective})
     assert label([named], tmp_path) == {"run": ("", "BetaVAE, beta 4")}
     assert json.dumps(old.factors) == "[]"
     with pytest.raises(KeyError):

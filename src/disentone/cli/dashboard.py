@@ -14,6 +14,7 @@ def main() -> None:
     parser.add_argument("entity", help="user or team that owns the project")
     parser.add_argument("--project", default="disentone", help="as in logger.wandb.project (default disentone)")
     parser.add_argument("--name", default="disentone", help="of the workspace (default disentone)")
+    parser.add_argument("--strength", help="option by which the runs were swept, for instance objective.gamma")
     options = parser.parse_args()
     with signals.ending(lambda: "nothing is lost"), errors.readable(sys.argv[1:]):
         if not has_key():
@@ -22,7 +23,7 @@ def main() -> None:
             from disentone.report.dashboard import workspace
         except ModuleNotFoundError as error:
             raise ValueError("the dashboard needs one package more: pip install 'disentone[dashboard]'") from error
-        print(workspace(options.entity, options.project, options.name).save().url)
+        print(workspace(options.entity, options.project, options.name, options.strength).save().url)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 
 def findings(results: pd.DataFrame, factors: Sequence[str]) -> list[Finding]:
-    """One finding for each setting and beta, in the order of the table."""
+    """One finding for each setting and strength, in the order of the table."""
     found = []
     for label, part in results.groupby("label", sort=False):
         rows = part.select_dtypes("number").to_dict("records")

@@ -16,6 +16,7 @@ SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
 GREY = "#8a8a8a"
 POINTS = 1_500
 WIDE_FROM = 8
+AXIS = "strength"
 
 
 class Chart(NamedTuple):
@@ -29,10 +30,10 @@ class Chart(NamedTuple):
 
 
 def metric(runs: pd.DataFrame, score: Score) -> Chart:
-    """A score against beta, or by label where not all runs have one: runs, medians, intervals, chance, untrained."""
+    """A score against strength, or by label where other things vary: runs, medians, intervals, chance, untrained."""
     key, figure, lines = score.key, _empty(score.label), []
     x = axis(runs)
-    for number, (setting, part) in enumerate(runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]):
+    for number, (setting, part) in enumerate(runs.groupby("setting", sort=False) if x == AXIS else [("", runs)]):
         colour, name = COLOURS[number % len(COLOURS)], ", ".join(filter(None, (str(setting), "median")))
         marker = {"color": colour, "symbol": SYMBOLS[number % len(SYMBOLS)], "opacity": 0.55, "size": 7}
         figure.add_scatter(
@@ -44,7 +45,7 @@ def metric(runs: pd.DataFrame, score: Score) -> Chart:
             name=f"{name}, runs",
             showlegend=False,
         )
-        medians = [(value, summary(group[key].to_numpy())) for value, group in part.groupby(x, sort=x == "beta")]
+        medians = [(value, summary(group[key].to_numpy())) for value, group in part.groupby(x, sort=x == AXIS)]
         figure.add_scatter(
             x=[value for value, _ in medians],
             y=[found.median for _, found in medians],
@@ -55,7 +56,7 @@ def metric(runs: pd.DataFrame, score: Score) -> Chart:
                 "arrayminus": [found.median - found.low for _, found in medians],
                 "thickness": 1.2,
             },
-            mode="lines+markers" if x == "beta" else "markers",
+            mode="lines+markers" if x == AXIS else "markers",
             marker={**marker, "opacity": 1, "size": 9},
             line={"color": colour},
             name=name,
@@ -63,7 +64,7 @@ def metric(runs: pd.DataFrame, score: Score) -> Chart:
         lines += [{"setting": setting, x: value, **found._asdict()} for value, found in medians]
     for beside, dash in (("chance", "dot"), ("untrained", "dash")):
         if f"{beside}/{key}" in runs:
-            level = runs.groupby(x, sort=x == "beta")[f"{beside}/{key}"].median()
+            level = runs.groupby(x, sort=x == AXIS)[f"{beside}/{key}"].median()
             figure.add_scatter(
                 x=level.index,
                 y=level,
@@ -73,7 +74,7 @@ def metric(runs: pd.DataFrame, score: Score) -> Chart:
                 hoverinfo="y+name",
             )
             lines += [{"setting": beside, x: value, "median": median} for value, median in level.items()]
-    _betas(figure, runs, x)
+    _set_axis(figure, runs, x)
     counts = [line["runs"] for line in lines if "runs" in line]
     note = "bars: range of the runs (fewer than 6)"
     if counts and min(counts) >= 6:
@@ -89,19 +90,19 @@ def by_part(runs: pd.DataFrame, score: Score, parts: Sequence[str]) -> Chart:
     key, figure, lines = score.key, _empty(score.label), []
     x = axis(runs)
     for number, part in enumerate(parts):
-        for setting, group in runs.groupby("setting", sort=False) if x == "beta" else [("", runs)]:
+        for setting, group in runs.groupby("setting", sort=False) if x == AXIS else [("", runs)]:
             found = [
-                (value, summary(rows[f"{key}/{part}"].to_numpy())) for value, rows in group.groupby(x, sort=x == "beta")
+                (value, summary(rows[f"{key}/{part}"].to_numpy())) for value, rows in group.groupby(x, sort=x == AXIS)
             ]
             figure.add_scatter(
                 x=[value for value, _ in found],
                 y=[entry.median for _, entry in found],
-                mode="lines+markers" if x == "beta" else "markers",
+                mode="lines+markers" if x == AXIS else "markers",
                 marker={"color": COLOURS[number % len(COLOURS)], "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
                 name=f"{part} {setting}".strip(),
             )
             lines += [{"part": part, "setting": setting, x: v, **entry._asdict()} for v, entry in found]
-    _betas(figure, runs, x)
+    _set_axis(figure, runs, x)
     table = pd.DataFrame(lines).drop(columns="is_interval", errors="ignore")
     return Chart(f"{score.title} by factor", figure, table, "medians over runs")
 
@@ -228,25 +229,33 @@ def _heat(
 
 
 def axis(runs: pd.DataFrame) -> str:
-    """The column that charts are drawn against: beta, unless some runs have none or only other things vary."""
-    if runs["beta"].isna().any():
+    """The column that charts are drawn against: strength, if all runs have the same one and it varies, or label."""
+    if runs[AXIS].isna().any() or runs["strength_name"].nunique() > 1:
         return "label"
-    return "beta" if runs["beta"].nunique() > 1 or runs["setting"].nunique() == 1 else "label"
+    return AXIS if runs[AXIS].nunique() > 1 or runs["setting"].nunique() == 1 else "label"
 
 
-def _betas(figure: go.Figure, runs: pd.DataFrame, x: str) -> None:
-    if x != "beta":
+def axis_title(runs: pd.DataFrame) -> str:
+    """What the charts' axis is called."""
+    return str(runs["strength_name"].iloc[0]) if axis(runs) == AXIS else "setting"
+
+
+def _set_axis(figure: go.Figure, runs: pd.DataFrame, x: str) -> None:
+    if x != AXIS:
         figure.update_xaxes(type="category", automargin=True)
         return
-    betas = sorted(runs["beta"].dropna().unique())
-    if betas and betas[0] > 0:
+    strengths = sorted(runs[AXIS].unique())
+    if strengths[0] > 0:
         figure.update_xaxes(type="log")
-    figure.update_xaxes(title="beta", tickvals=betas, ticktext=[f"{beta:g}" for beta in betas])
+    figure.update_xaxes(title=axis_title(runs), tickvals=strengths, ticktext=[f"{value:g}" for value in strengths])
 
 
 def scores(runs: pd.DataFrame) -> Iterator[Score]:
     """The scores of a table, without parts, chance and bookkeeping."""
-    left_out = ("run", "setting", "label", "beta", "seed", "step", "rows", "final_beta", "normalised_beta", "loss")
+    left_out = ("run", "setting", "label", "strength", "seed", "step", "rows", "final_strength", "loss")
+    # What an objective makes of its strength, such as its share of the image's size, only says the strength again.
+    repeated = tuple(f"_{name}" for name in runs["strength_name"].unique() if name)
     for key in runs.columns:
-        if "/" not in key and key not in left_out and pd.api.types.is_numeric_dtype(runs[key]):
-            yield described(key)
+        if "/" in key or key in left_out or key.endswith(repeated) or not pd.api.types.is_numeric_dtype(runs[key]):
+            continue
+        yield described(key)

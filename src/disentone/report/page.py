@@ -100,7 +100,7 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path, damage: list
     udrs = _udr(results, root, damage)
     sections = [
         (
-            "Scores by beta" if charts.axis(results) == "beta" else "Scores by setting",
+            f"Scores by {charts.axis_title(results)}",
             [charts.metric(results, score) for score in scores if score.main],
         ),
         ("Training", _curves(results, root)),
@@ -114,7 +114,7 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path, damage: list
     if len(results) > 2 and len(varied) > 1:
         note = "Spearman's correlation over runs: do the scores rank the models alike?"
         sections.append(("Do the scores agree?", [charts.agreement(results, varied, "rank agreement", note)]))
-    listed_first = ("run", "method", "supervision", "beta", "seed", *(score.key for score in MAIN))
+    listed_first = ("run", "method", "supervision", "strength_name", "strength", "seed", *(score.key for score in MAIN))
     return {
         "headline": sentence,
         "answer": _matrix(found, factors, gain),
@@ -209,7 +209,10 @@ def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
     seconds = [float(run.facts["seconds"]) for run in runs if "seconds" in run.facts]
     lines = {
         "runs": f"{len(runs)} finished, {seeds} seed{'s' if seeds > 1 else ''}",
-        "beta": ", ".join(f"{beta:g}" for beta in sorted(results["beta"].dropna().unique())),
+        **{
+            str(name): ", ".join(f"{strength:g}" for strength in sorted(part["strength"].unique()))
+            for name, part in results[results["strength"].notna()].groupby("strength_name")
+        },
         "experiment": listed(sorted({str(run.config.get("name")) for run in runs})),
         "steps": ", ".join(sorted({f"{run.numbers['step']:g}" for run in runs if "step" in run.numbers})),
         "metrics": ", ".join(sorted({_preset(run) for run in runs})),
@@ -240,15 +243,16 @@ def _differences(runs: Sequence[Run]) -> pd.DataFrame:
 def _picked(
     found: Sequence[Finding], best: Finding, runs: Sequence[Run], root: Path, gain: str, damage: list[tuple[str, str]]
 ) -> list[Picked]:
-    """The median run of the best setting and of each other method's best, or of a sole method's extreme betas."""
+    """The median run of the best setting and of each other method's best, or of a sole method's extreme strengths."""
     groups = {"the best setting's median run": best}
     for other in best_of_methods(found, gain)[1:]:
         groups[f"the median run of {other.method}'s best setting"] = other
     setting = best.results["setting"].iloc[0]
     alike = [finding for finding in found if finding.results["setting"].iloc[0] == setting]
     if len(groups) == 1 and len(alike) > 1:
-        ordered = sorted(alike, key=lambda finding: float(finding.results["beta"].iloc[0]))
-        groups |= {"the smallest beta's median run": ordered[0], "the largest beta's median run": ordered[-1]}
+        ordered = sorted(alike, key=lambda finding: float(finding.results["strength"].iloc[0]))
+        name = best.results["strength_name"].iloc[0]
+        groups |= {f"the smallest {name}'s median run": ordered[0], f"the largest {name}'s median run": ordered[-1]}
     by_name = {str(run.folder.relative_to(root)): run for run in runs}
     chosen: dict[str, str] = {}
     for why, finding in groups.items():
@@ -397,7 +401,7 @@ def _udr(results: pd.DataFrame, root: Path, damage: list[tuple[str, str]]) -> pd
         if len(codes) > 1:
             found = udr(codes, kls)
             scores = {score.key: found[score.key] for score in UDR}
-            same = {key: group[key].iloc[0] for key in ("setting", "beta")}
+            same = {key: group[key].iloc[0] for key in ("setting", "strength_name", "strength")}
             rows.append({"label": label, **same, "seeds": len(codes), **scores})
     return pd.DataFrame(rows)
 

@@ -28,6 +28,7 @@ NARROW = 80
 MOST_SCORES = 3
 """That the table at a sweep's end has room for."""
 RESULTS = "results.csv"
+FIGURE = "scores_against_strength.png"
 BETWEEN_TABLES = 60.0
 """Seconds."""
 
@@ -74,7 +75,7 @@ def _write(folder: Path, runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def finish_sweep(folder: Path) -> None:
-    """Table on screen, results.csv, the figure of scores against beta, the report, and what went wrong."""
+    """Table on screen, results.csv, the figure of scores against strength, the report, and what went wrong."""
     for path in folder.glob(f".*{PARTIAL}"):
         path.unlink(missing_ok=True)  # of a command that was killed
     runs = read_runs(folder)
@@ -97,10 +98,10 @@ def _write_answer(folder: Path, runs: Sequence[Run], results: pd.DataFrame) -> N
     """The tables, the figure and the page."""
     if len(results):
         _write(folder, runs)
-        swept = results[results["beta"].notna()]
+        swept = results[results["strength"].notna()]
         if len(swept) and "kl" in swept:
-            groups = ["setting"] if swept["setting"].nunique() > 1 else []
-            plots.save(plots.scores_against_beta(swept, groups), folder / "scores_against_beta.png")
+            groups = [name for name in ("strength_name", "setting") if swept[name].nunique() > 1]
+            plots.save(plots.scores_against_strength(swept, groups), folder / FIGURE)
         print(f"{len(results)} finished runs in {folder}; every score is in {RESULTS}")
     if runs:
         page = write_report(folder, runs)
@@ -114,9 +115,9 @@ def _log(folder: Path, runs: Sequence[Run], results: pd.DataFrame, page: Path) -
     if not project or not len(results):
         return
     content: dict[str, Any] = {"results": wandb.Table(dataframe=results)}
-    figure = folder / "scores_against_beta.png"
+    figure = folder / FIGURE
     if figure.exists():
-        content["scores_against_beta"] = wandb.Image(str(figure))
+        content[figure.stem] = wandb.Image(str(figure))
     try:
         loggers.log_beside(folder, project, "report", f"{folder.name} report", content, [page, folder / RESULTS])
     except (wandb.Error, ValueError, OSError) as error:

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from disentone.config import option
 from disentone.metrics.table import MAIN
 from disentone.run import reading
 from disentone.run.folder import RunFolder, State
 
-# What names a run, and which of its options are points of one curve or draws of one setting.
-IDENTITY = ("method", "supervision", "beta", "seed")
-VARIED = ("objective.beta", "seed")
+# What names a run.
+IDENTITY = ("method", "supervision", "strength_name", "strength", "seed")
 # The columns that a reader looks for first.
 FIRST = tuple(score.key for score in MAIN)
 
@@ -65,10 +65,20 @@ class Run(NamedTuple):
         return {int(number) for number in numbers} if isinstance(numbers, list) else set()
 
     @property
-    def beta(self) -> float | None:
-        """The configured beta, None for an objective without."""
-        beta = self.config.get("objective", {}).get("beta")
-        return None if beta is None else float(beta)
+    def strength(self) -> float | None:
+        """The value of the option by which the method is swept, None for a method without."""
+        value = option(self.config, self.config.get("strength") or "")
+        return None if value is None else float(value)
+
+    @property
+    def strength_name(self) -> str:
+        """What that option is called, without its node; empty for a method without."""
+        return "" if self.strength is None else str(self.config["strength"]).rpartition(".")[2]
+
+    @property
+    def varied(self) -> set[str]:
+        """Options whose values are points of one curve, or draws of one setting."""
+        return {"seed", str(self.config.get("strength"))}
 
     @property
     def project(self) -> str | None:
@@ -100,7 +110,7 @@ def read_run(folder: Path) -> Run:
     try:
         run = _read(folder)
         # Whatever a config holds can be compared.
-        json.dumps([dict(run.settings), run.method, run.supervision, run.beta, run.project])
+        json.dumps([dict(run.settings), run.method, run.supervision, run.strength, run.project])
         return run
     except Exception as error:
         return Run(folder, {}, {}, {}, {}, f"cannot be read: {type(error).__name__}: {str(error)[:200]}")
@@ -149,31 +159,31 @@ def varying(runs: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
-    """One row per finished run: method, supervision, beta, seed, what else varies, its scores, its folder.
+    """One row per finished run: method, supervision, strength, seed, what else varies, its scores, its folder.
 
-    ``beta`` is the configured one, empty for a method without; the share of it that a schedule had reached in the end
-    is ``final_beta``.
+    ``strength`` is the configured value of the option called ``strength_name``, empty for a method without; what a
+    schedule had made of it in the end is ``final_strength``, where the objective has a term of that name.
     """
     finished = [run for run in runs if not run.problem]
     varied = _varied(finished)
     rows = []
     for run in finished:
         scores = run.numbers
-        if "beta" in scores:
-            scores["final_beta"] = scores.pop("beta")
+        if run.strength_name in scores:
+            scores["final_strength"] = scores.pop(run.strength_name)
         rows.append({**_identity(run, varied), **scores, "run": str(run.folder.relative_to(root))})
     found = pd.DataFrame(rows, columns=None if rows else [*IDENTITY, *FIRST, "run"])
     first = [*IDENTITY, *varied, *(name for name in FIRST if name in found)]
     found = found[[*first, *(name for name in found if name not in first)]]
-    return found.sort_values(["method", *varied, "beta", "seed", "run"], ignore_index=True)
+    return found.sort_values(["method", *varied, "strength", "seed", "run"], ignore_index=True)
 
 
 def labelled(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> pd.DataFrame:
     """A table of runs with a name for the setting of each, two columns: ``setting`` and ``label``.
 
-    A setting is what decides the numbers, beta and seed excepted, and is read from the configs alone: runs that differ
-    in anything else are never taken for seeds of one setting. ``setting`` is empty where all runs share it, and
-    ``label`` adds method and beta.
+    A setting is what decides the numbers, strength and seed excepted, and is read from the configs alone: runs that
+    differ in anything else are never taken for seeds of one setting. ``setting`` is empty where all runs share it, and
+    ``label`` adds method and strength.
 
     Args:
         results: as :func:`table` made it.
@@ -188,17 +198,17 @@ def labelled(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> pd.DataF
     for method in dict.fromkeys(run.method for run in ordered):
         words |= _words([run for run in ordered if run.method == method])
     settings = [", ".join(filter(None, [run.method if several else "", words[_key(run)]])) for run in ordered]
-    betas = ["" if run.beta is None else f"beta {run.beta:g}" for run in ordered]
-    labels = [
-        ", ".join(filter(None, [run.method, beta, words[_key(run)]])) or "the model"
-        for run, beta in zip(ordered, betas, strict=True)
-    ]
+    labels = [", ".join(filter(None, [run.method, _strength(run), words[_key(run)]])) or "the model" for run in ordered]
     return results.assign(setting=settings, label=labels)
+
+
+def _strength(run: Run) -> str:
+    return "" if run.strength is None else f"{run.strength_name} {run.strength:g}"
 
 
 def _key(run: Run) -> str:
     """What two runs of one setting have in common."""
-    return json.dumps([run.method, sorted(item for item in run.settings.items() if item[0] not in VARIED)])
+    return json.dumps([run.method, sorted(item for item in run.settings.items() if item[0] not in run.varied)])
 
 
 def _words(runs: Sequence[Run]) -> dict[str, str]:
@@ -212,23 +222,24 @@ def _words(runs: Sequence[Run]) -> dict[str, str]:
         groups.setdefault(_key(run), []).append(run)
     if len(groups) == 1:
         return dict.fromkeys(groups, "")
-    differing = [name for name in varying([group[0].settings for group in groups.values()]) if name not in VARIED]
+    first = [group[0] for group in groups.values()]
+    differing = _differing(first)
     for word in (lambda run: str(run.config.get("name", "")), _folder_words):
         names = {key: {word(run) for run in group} for key, group in groups.items()}
         if all(len(found) == 1 for found in names.values()) and len(set.union(*names.values())) == len(groups):
             return {key: found.pop() for key, found in names.items()}
     return {
-        key: ", ".join(f"{name}={group[0].settings.get(name, '')}" for name in differing)
-        for key, group in groups.items()
+        key: ", ".join(f"{name}={run.settings.get(name, '')}" for name in differing)
+        for key, run in zip(groups, first, strict=True)
     }
 
 
 def _folder_words(run: Run) -> str:
-    """What a run folder's name says beside beta, seed and method; its whole name where it is no list of options."""
+    """What a run folder's name says beside strength, seed and method; its whole name where that lists no options."""
     words = run.folder.name.split(",")
     if not all("=" in word for word in words):
         return run.folder.name
-    return ", ".join(word for word in words if word.split("=")[0] not in (*VARIED, "method"))
+    return ", ".join(word for word in words if word.split("=")[0] not in run.varied | {"method"})
 
 
 def long_table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
@@ -247,12 +258,18 @@ def long_table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
 def _varied(runs: Sequence[Run]) -> list[str]:
     """The settings that vary between runs of one method; what a method itself brings is told by its name."""
     methods = dict.fromkeys(run.method for run in runs)
-    names = (varying([run.settings for run in runs if run.method == method]) for method in methods)
-    return [key for key in dict.fromkeys(name for found in names for name in found) if key not in VARIED]
+    names = (_differing([run for run in runs if run.method == method]) for method in methods)
+    return list(dict.fromkeys(name for found in names for name in found))
+
+
+def _differing(runs: Sequence[Run]) -> list[str]:
+    """The settings that vary between runs, beside those that make no other setting."""
+    left_out = set[str]().union(*(run.varied for run in runs))
+    return [name for name in varying([run.settings for run in runs]) if name not in left_out]
 
 
 def _identity(run: Run, varied: Sequence[str]) -> dict[str, Any]:
-    known = (run.method, run.supervision, run.beta, run.config.get("seed"))
+    known = (run.method, run.supervision, run.strength_name, run.strength, run.config.get("seed"))
     return {**dict(zip(IDENTITY, known, strict=True)), **{key: run.settings.get(key, "") for key in varied}}
 
 

@@ -20,6 +20,8 @@ import soundfile
 from jaxtyping import Float, Int64
 from PIL import Image
 
+from disentone.config import option
+
 LARGEST = 64_000_000
 """Bytes of the largest file that is read; whatever it unpacks to may be as large."""
 NODES = {"synth", "frontend", "data", "model", "objective", "metrics", "optimizer", "trainer", "callbacks", "logger"}
@@ -245,9 +247,12 @@ def _wrong(config: Any) -> str:
         return "there is no objective"
     if type(config.get("seed")) is not int:
         return f"seed is {str(config.get('seed'))[:60]!r}"
-    beta = config["objective"].get("beta")
-    if beta is not None and not _is_number(beta):
-        return f"objective.beta is {str(beta)[:60]!r}"
+    name = config.get("strength")
+    if not isinstance(name, str | None):
+        return f"strength is {str(name)[:60]!r}"
+    strength = option(config, name or "")
+    if strength is not None and not _is_number(strength):
+        return f"{str(name)[:60]} is {str(strength)[:60]!r}"
     return ""
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
-from disentone.config import INCIDENTAL
+from disentone.config import INCIDENTAL, config_dir, plain
 from disentone.run.folder import RunFolder, State
 
 LONGEST_NAME = 150
 # Options of Hydra's that are followed by their value.
 WITH_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
-# Overrides that name no sweep: strength and seed name its runs, the others do not change what is learned.
-UNNAMED = ("experiment", "objective.beta", "seed", *INCIDENTAL)
+# Overrides that name no sweep: the seed names its runs, as strengths do, the others do not change what is learned.
+UNNAMED = ("experiment", "seed", *INCIDENTAL)
 
 
 def for_hydra(arguments: Sequence[str]) -> list[str]:
@@ -76,12 +77,20 @@ def _naming(arguments: Sequence[str]) -> list[str]:
     swept = {o.key_or_group for o in overrides} - fixed.keys()
     if "experiment" in swept and "sweep" not in fixed:
         raise ValueError("a sweep over experiments needs a name: add sweep=<name>")
-    excluded = {"sweep", *fixed} - {"objective.beta", "seed"} | ({"experiment"} - swept)
+    strengths = _strengths()
+    excluded = {"sweep", *fixed} - {*strengths, "seed"} | ({"experiment"} - swept)
     naming = [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(repr(key) for key in sorted(excluded))}]"]
-    settings = [f"{key}={value}" for key, value in sorted(fixed.items()) if not f"{key}.".startswith(UNNAMED)]
+    unnamed = (*(f"{name}." for name in strengths), *UNNAMED)
+    settings = [f"{key}={value}" for key, value in sorted(fixed.items()) if not f"{key}.".startswith(unnamed)]
     if settings and not {"sweep", "hydra.sweep.dir"} & fixed.keys():
         naming.append(f"hydra.sweep.dir='outputs/${{name}}_sweep,{folder_name(','.join(settings))}'")
     return naming
+
+
+def _strengths() -> tuple[str, ...]:
+    """The options by which stored methods are swept: they name a run wherever they are given."""
+    files = [config_dir() / "train.yaml", *sorted((config_dir() / "method").glob("*.yaml"))]
+    return tuple({name for path in files if (name := plain(OmegaConf.load(path)).get("strength"))})
 
 
 def _resumed(arguments: Sequence[str]) -> list[str]:
