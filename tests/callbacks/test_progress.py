@@ -27,6 +27,6 @@ def test_a_validation_says_how_good_the_model_is(
     metrics: dict[str, float], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = {key: torch.tensor(value) for key, value in metrics.items()}
-    trainer = Mock(spec=pl.Trainer, is_global_zero=True, global_step=7, callback_metrics=values)
+    trainer = Mock(spec=pl.Trainer, is_global_zero=True, global_step=7, callback_metrics=values, callbacks=[])
     Progress("toy", tmp_path / "run").on_validation_end(trainer, Mock(spec=pl.LightningModule))
     assert capsys.readouterr().out == f"toy run  step 7  {line}\n"

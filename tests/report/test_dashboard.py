@@ -17,7 +17,7 @@ from disentone.report.dashboard import LOSSES, PICTURES, SHOWN, workspace
     [(None, "objective.beta", "Scores and beta"), ("objective.gamma", "objective.gamma", "Scores and gamma")],
 )
 def test_wandbs_own_package_takes_the_workspace(chosen: str | None, strength: str, first: str) -> None:
-    view = workspace("team", "tones", "mine", chosen)._to_model()
+    view = workspace("team", "tones", "mine", chosen, ["spread"])._to_model()
     spec = json.loads(view.spec.model_dump_json(by_alias=True))
     sections = spec["section"]["panelBankConfig"]["sections"]
     assert [section["name"] for section in sections][:2] == [first, "Training"]
@@ -25,7 +25,7 @@ def test_wandbs_own_package_takes_the_workspace(chosen: str | None, strength: st
     assert (view.entity, view.project, view.display_name) == ("team", "tones", "mine")
     text = json.dumps(sections)
     scores = [score.key for score in SHOWN]
-    for key in (*LOSSES, *scores, *MATRICES, *PICTURES, "sounds/traversal_z0", "results", "scores_by_factor"):
+    for key in (*LOSSES, *scores, *MATRICES, *PICTURES, "spread", "sounds/traversal_z0", "results", "scores_by_factor"):
         assert f'"{key}"' in text, key
     assert f"config:{strength}.value" in json.dumps(spec)
 

@@ -152,7 +152,7 @@ def test_from_six_seeds_on_the_headline_has_an_interval() -> None:
 def test_every_number_of_a_table_is_a_score_with_a_title() -> None:
     table = pd.DataFrame({"run": ["a"], "seed": 0, "mig": 0.1, "mig/f0": 0.1, "chance/mig": 0.0, "critic_loss": 1.0})
     table = table.assign(strength_name="gamma", strength=4.0, final_strength=4.0, normalised_gamma=0.1)
-    assert [(score.key, score.title) for score in charts.scores(table)] == [
+    assert [(score.key, score.title) for score in charts.scores(table, {})] == [
         ("mig", "MIG"),
         ("critic_loss", "critic loss"),
     ]

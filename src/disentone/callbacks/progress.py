@@ -17,6 +17,7 @@ from rich.progress import (
     Progress as Bar,
 )
 
+from disentone.callbacks.scores import Scores
 from disentone.metrics.table import HEADLINES, TERMS
 
 
@@ -67,7 +68,9 @@ class Progress(pl.Callback):
             # The encoder rests, so that its loss is not measured any more; its last value stays in the metrics.
             shown = {"validation/fit": "read-out", **shown}
             shown.pop("validation/info_nce", None)
-        shown |= {score.key: score.heading for score in HEADLINES}
+        extra = [callback.extra for callback in trainer.callbacks if isinstance(callback, Scores)]  # type: ignore[attr-defined]
+        own = [score for metrics in extra for metric in metrics.values() for score in metric.scores]
+        shown |= {score.key: score.heading for score in (*HEADLINES, *own)}
         numbers = "  ".join(f"{name} {float(known[key]):.4g}" for key, name in shown.items() if key in known)
         line = f"{self.label}  step {trainer.global_step}  {numbers}"
         try:

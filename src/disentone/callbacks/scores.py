@@ -1,7 +1,7 @@
 """Disentanglement scores before training, at every validation and, in full, of the finished model."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from disentone.files import write_atomically, written_whole
 from disentone.loggers import log_found, log_image, log_table
 from disentone.metrics.dci import backend_of
 from disentone.metrics.evaluation import chosen_metrics, evaluate, for_json, matrices_for_json, numbers
+from disentone.metrics.extra import ExtraMetric, known_metrics
 from disentone.metrics.traversal import traversal
 from disentone.models import Model
 from disentone.run.folder import RunFolder
@@ -44,6 +45,7 @@ class Scores(pl.Callback):
         validation_rows: as many at validation.
         traversal: score the finished model's decoder too, which only a grid of factors allows.
         seed: of the metrics.
+        extra: metrics of one's own by name. At the end they are always scored, at validation if they are named there.
 
     Raises:
         ValueError: for a metric that does not exist, or fewer than 2 rows; before training, for so few rows that a
@@ -62,14 +64,16 @@ class Scores(pl.Callback):
         validation_rows: int = 5_000,
         traversal: bool = True,
         seed: int = 0,
+        extra: Mapping[str, ExtraMetric] | None = None,
     ) -> None:
         for key, count in (("rows", rows), ("validation_rows", validation_rows)):
             if count < 2:
                 raise ValueError(f"metrics.{key} must be at least 2, since scores compare rows, got {count}")
         # Names that no metric has should stop the run before it trains.
-        backend = backend_of(preset, dci_backend)
-        self.metrics = chosen_metrics(metrics, backend)
-        self.validation_metrics = chosen_metrics(validation_metrics, backend)
+        backend, known = backend_of(preset, dci_backend), known_metrics(extra)
+        self.extra = dict(extra or {})
+        self.metrics = list(dict.fromkeys([*chosen_metrics(metrics, backend, known), *self.extra]))
+        self.validation_metrics = chosen_metrics(validation_metrics, backend, known)
         self.folder, self.preset, self.dci_backend = RunFolder(run_dir), preset, backend
         self.rows, self.validation_rows, self.traversal, self.seed = rows, validation_rows, traversal, seed
         self.untrained: dict[str, float] = {}
@@ -162,6 +166,7 @@ class Scores(pl.Callback):
             factor_names=data.space.names,
             chance=chance,
             dci_backend=self.dci_backend,
+            extra=self.extra,
         )
         return {**scores, "active_units": active_units(codes)}
 

@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument("--project", default="disentone", help="as in logger.wandb.project (default disentone)")
     parser.add_argument("--name", default="disentone", help="of the workspace (default disentone)")
     parser.add_argument("--strength", help="option by which the runs were swept, for instance objective.gamma")
+    parser.add_argument("--scores", nargs="*", default=[], help="keys of scores that metrics.extra added")
     options = parser.parse_args()
     with signals.ending(lambda: "nothing is lost"), errors.readable(sys.argv[1:]):
         if not has_key():
@@ -23,7 +24,8 @@ def main() -> None:
             from disentone.report.dashboard import workspace
         except ModuleNotFoundError as error:
             raise ValueError("the dashboard needs one package more: pip install 'disentone[dashboard]'") from error
-        print(workspace(options.entity, options.project, options.name, options.strength).save().url)
+        built = workspace(options.entity, options.project, options.name, options.strength, options.scores)
+        print(built.save().url)
 
 
 if __name__ == "__main__":

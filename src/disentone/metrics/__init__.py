@@ -4,6 +4,7 @@ from disentone.metrics.arrays import Scores, check_arrays, draw_rows
 from disentone.metrics.dci import dci
 from disentone.metrics.dci_es import dci_es
 from disentone.metrics.evaluation import evaluate
+from disentone.metrics.extra import ExtraMetric
 from disentone.metrics.infomec import infomec
 from disentone.metrics.interventional import beta_vae_score, factor_vae_score, irs
 from disentone.metrics.linear_probe import linear_probe
@@ -21,6 +22,7 @@ from disentone.metrics.unsupervised import unsupervised
 __all__ = [
     "METRICS",
     "SCORES",
+    "ExtraMetric",
     "Score",
     "Scores",
     "beta_vae_score",

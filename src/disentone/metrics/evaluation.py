@@ -17,8 +17,9 @@ from disentone.metrics.arrays import (
     undefined,
 )
 from disentone.metrics.dci import backend_of
+from disentone.metrics.extra import ExtraMetric, known_metrics
 from disentone.metrics.parallel import small_work
-from disentone.metrics.table import MATRICES, METRICS
+from disentone.metrics.table import MATRICES, METRICS, Metric
 
 SETS = ("all", "fast")
 
@@ -32,6 +33,7 @@ def evaluate(
     factor_names: Sequence[str] | None = None,
     chance: bool = False,
     dci_backend: str | None = None,
+    extra: Mapping[str, ExtraMetric] | None = None,
 ) -> dict[str, Any]:
     """Score codes against the factors they should stand for.
 
@@ -40,17 +42,19 @@ def evaluate(
         factors: [row factor] whole numbers: positions. Labels need not be contiguous. Columns with fractions
             are admitted by ``irs``, ``mcc`` and the unsupervised metrics; the others are then nan, with the reason.
         metrics: ``all``; ``fast``, which leaves out DCI-ES and exact DCI (back-end ``gradient_boosting``), the
-            two that take minutes; or names: keys of ``METRICS`` or of single scores.
+            two that take minutes; or names: keys of ``METRICS``, of ``extra`` or of single scores.
         preset: ``dlib`` repeats the 2019 large-scale study (Locatello et al.), ``robust`` mends known faults.
         seed: of the rows each metric draws, of its estimators, and of the permutation for chance.
         factor_names: for the keys; numbers by default.
         chance: score permuted factor rows too, under ``chance/<key>``, with every metric that looks at factors.
         dci_backend: ``gradient_boosting`` or ``lightgbm`` instead of the preset's own.
+        extra: metrics of one's own, by names that no other has.
 
     Returns:
         flat keys: each score, ``<score>/<factor>`` where it has parts, the matrices ``mi_matrix`` and
         ``dci_importance`` [code factor], and ``settings``: preset, seed, back-end, rows given, ``rows_used`` by
-        metric (``train``, ``test``), ``reasons`` of nans by metric. A metric that fails is nan, with what it said.
+        metric (``train``, ``test``), ``reasons`` of nans by metric, descriptions of the scores of ``extra``. A
+        metric that fails is nan, with what it said.
 
     Raises:
         ValueError: for unknown metrics or presets, seeds and names that do not fit, or arrays that
@@ -59,7 +63,8 @@ def evaluate(
     """
     check_options(preset, seed)
     backend = backend_of(preset, dci_backend)
-    chosen = chosen_metrics(metrics, backend)
+    known = known_metrics(extra)
+    chosen = chosen_metrics(metrics, backend, known)
     z, v = check_continuous(codes, factors)
     if isinstance(factor_names, str) or not isinstance(factor_names, Sequence | np.ndarray | None):
         raise ValueError(f"factor_names must be a list of names, got {factor_names!r}")
@@ -69,14 +74,14 @@ def evaluate(
     if not fractional_factors(v):
         v = check_arrays(z, v)[1]
 
-    scores = {name: _score(name, z, v, preset, seed, backend) for name in chosen}
+    scores = {name: _score(name, known[name], z, v, preset, seed, backend) for name in chosen}
     result = {key: value for name in chosen for key, value in _flat(scores[name], names).items()}
     if chance:
         shuffled = v[np.random.default_rng(seed).permutation(len(v))]
         for name in chosen:
             # Without factors nothing changes when these are permuted.
-            if METRICS[name].supervised:
-                beside = _flat(_score(name, z, shuffled, preset, seed, backend), names)
+            if known[name].supervised:
+                beside = _flat(_score(name, known[name], z, shuffled, preset, seed, backend), names)
                 result |= {f"chance/{key}": value for key, value in beside.items() if key not in MATRICES}
     result["settings"] = {
         "preset": preset,
@@ -93,6 +98,7 @@ def evaluate(
         "reasons": {
             name: score["settings"]["reason"] for name, score in scores.items() if "reason" in score["settings"]
         },
+        "extra": [score._asdict() for name in chosen if name not in METRICS for score in known[name].scores],
     }
     return result
 
@@ -116,34 +122,33 @@ def matrices_for_json(scores: Mapping[str, Any]) -> dict[str, list[list[float | 
     }
 
 
-def chosen_metrics(metrics: str | Sequence[str], dci_backend: str) -> list[str]:
-    """Names of METRICS for a set (``all``, ``fast``) or for names of metrics and scores.
+def chosen_metrics(metrics: str | Sequence[str], dci_backend: str, known: Mapping[str, Metric] = METRICS) -> list[str]:
+    """Names of known metrics for a set (``all``, ``fast``) or for names of metrics and scores.
 
     Raises:
         ValueError: for an unknown name.
 
     """
     if isinstance(metrics, str) and metrics in SETS:
-        slow = {name for name, metric in METRICS.items() if metric.slow}
+        slow = {name for name, metric in known.items() if metric.slow}
         if dci_backend == "gradient_boosting":
             slow.add("dci")
-        return [name for name in METRICS if metrics == "all" or name not in slow]
+        return [name for name in known if metrics == "all" or name not in slow]
     chosen: list[str] = []
     if not isinstance(metrics, str | Sequence):
         raise ValueError(f"metrics must be names in a list, or one of {' and '.join(SETS)}; got {metrics!r}")
     for wanted in [metrics] if isinstance(metrics, str) else metrics:
-        found = [name for name, metric in METRICS.items() if wanted == name or wanted in metric.keys]
+        found = [name for name, metric in known.items() if wanted == name or wanted in metric.keys]
         if not found:
             raise ValueError(
-                f"no metric is called {wanted}; there are {', '.join(METRICS)}, and the sets {' and '.join(SETS)}"
+                f"no metric is called {wanted}; there are {', '.join(known)}, and the sets {' and '.join(SETS)}"
             )
         chosen += [name for name in found if name not in chosen]
     return chosen
 
 
 @small_work()
-def _score(name: str, codes: Tensor, factors: Tensor, preset: str, seed: int, backend: str) -> Scores:
-    metric = METRICS[name]
+def _score(name: str, metric: Metric, codes: Tensor, factors: Tensor, preset: str, seed: int, backend: str) -> Scores:
     if not metric.continuous and (fractional := fractional_factors(factors)):
         return undefined(metric.keys, f"{name} needs whole numbers; factor {fractional[0]} has fractions: bin it first")
     options = {"backend": backend} if name == "dci" else {}

@@ -1,6 +1,12 @@
 """What a score is called, where it lies and what it needs: said once, beside the function that computes it."""
 
-from typing import NamedTuple
+import re
+from typing import Any, NamedTuple, get_type_hints
+
+from beartype import BeartypeConf
+from beartype.door import is_bearable
+
+LONGEST = 100
 
 
 class Score(NamedTuple):
@@ -31,6 +37,24 @@ class Score(NamedTuple):
     """Whether its part for a factor tells how well all codes together predict that factor."""
     short: str = ""
     """A title for narrow columns."""
+
+    @classmethod
+    def read(cls, entry: Any) -> "Score":
+        """A description that a run folder has in JSON, as ``_asdict`` writes it.
+
+        Raises:
+            ValueError: for anything else.
+
+        """
+        hints = get_type_hints(cls)
+        # An int is welcome where a float is asked for.
+        tower = BeartypeConf(is_pep484_tower=True)
+        fits = isinstance(entry, dict) and entry.keys() == hints.keys()
+        if not fits or not all(is_bearable(entry[name], hint, conf=tower) for name, hint in hints.items()):
+            raise ValueError(f"{str(entry)[:LONGEST]!r} describes no score")
+        if not re.fullmatch(r"[A-Za-z]\w*", entry["key"]) or max(len(str(value)) for value in entry.values()) > LONGEST:
+            raise ValueError(f"{entry['key'][:LONGEST]!r} is no score, or too much is said of it")
+        return cls(**entry)
 
     @property
     def heading(self) -> str:

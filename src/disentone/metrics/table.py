@@ -102,7 +102,11 @@ HEADLINES = tuple(score for metric in METRICS.values() for score in metric.score
 """Scores of codes, the first of which ranks settings."""
 
 
-def described(key: str) -> Score:
-    """The description of a score; of one that nobody described its key in words, and nothing else."""
+def described(key: str, own: Mapping[str, Score] | None = None) -> Score:
+    """The description of a score, ours or one's ``own``; of one that nobody described its key in words."""
     words = " ".join(re.split("[_/]", key))
-    return SCORES.get(key) or Score(key, words, low=None, high=None, higher_is_better=None, needs_labels=False)
+    return (
+        SCORES.get(key)
+        or (own or {}).get(key)
+        or Score(key, words, low=None, high=None, higher_is_better=None, needs_labels=False)
+    )

@@ -1,6 +1,6 @@
 """Which factors did which method find, with which supervision? In one sentence, and setting by setting."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,9 +48,16 @@ def findings(results: pd.DataFrame, factors: Sequence[str]) -> list[Finding]:
     return found
 
 
-def headline_score(results: pd.DataFrame) -> Score | None:
-    """The score that settings are ranked by: the first of the headlines' that any run has."""
-    return next((score for score in HEADLINES if score.key in results and results[score.key].notna().any()), None)
+def headline_scores(results: pd.DataFrame, own: Mapping[str, Score]) -> list[Score]:
+    """The headlines' scores that any run has, and behind them those that configs added."""
+    shown = (*HEADLINES, *own.values())
+    return [score for score in shown if score.key in results and results[score.key].notna().any()]
+
+
+def headline_score(results: pd.DataFrame, own: Mapping[str, Score]) -> Score | None:
+    """The score that settings are ranked by: the first of the headlines' that compares with factors."""
+    ranking = (score for score in headline_scores(results, own) if score.needs_labels and score.higher_is_better)
+    return next(ranking, None)
 
 
 def best_of_methods(found: Sequence[Finding], key: str) -> list[Finding]:

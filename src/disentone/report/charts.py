@@ -1,6 +1,6 @@
 """Tables to charts that carry their own data: plotly figures with the numbers beside them as a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -250,12 +250,12 @@ def _set_axis(figure: go.Figure, runs: pd.DataFrame, x: str) -> None:
     figure.update_xaxes(title=axis_title(runs), tickvals=strengths, ticktext=[f"{value:g}" for value in strengths])
 
 
-def scores(runs: pd.DataFrame) -> Iterator[Score]:
-    """The scores of a table, without parts, chance and bookkeeping."""
+def scores(runs: pd.DataFrame, own: Mapping[str, Score]) -> Iterator[Score]:
+    """The scores of a table, those that configs added described by their ``own``; no parts, chance, bookkeeping."""
     left_out = ("run", "setting", "label", "strength", "seed", "step", "rows", "final_strength", "loss")
     # What an objective makes of its strength, such as its share of the image's size, only says the strength again.
     repeated = tuple(f"_{name}" for name in runs["strength_name"].unique() if name)
     for key in runs.columns:
         if "/" in key or key in left_out or key.endswith(repeated) or not pd.api.types.is_numeric_dtype(runs[key]):
             continue
-        yield described(key)
+        yield described(key, own)

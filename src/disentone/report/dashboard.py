@@ -7,7 +7,7 @@ from wandb_workspaces.reports.v2 import interface as wr
 
 from disentone.config import defaults
 from disentone.metrics.score import Score
-from disentone.metrics.table import HEADLINES, MAIN, MATRICES, TERMS
+from disentone.metrics.table import HEADLINES, MAIN, MATRICES, TERMS, described
 
 LOSSES = (*(f"validation/{term.key}" for term in TERMS if term.main), "train/loss")
 SHOWN = tuple(score for score in MAIN if score not in TERMS)
@@ -15,7 +15,9 @@ PICTURES = ("reconstructions", "traversals")
 SOUNDS = ("sounds/reconstruction_0", *(f"sounds/traversal_z{latent}" for latent in range(10)))
 
 
-def workspace(entity: str, project: str, name: str = "disentone", strength: str | None = None) -> ws.Workspace:
+def workspace(
+    entity: str, project: str, name: str = "disentone", strength: str | None = None, scores: Sequence[str] = ()
+) -> ws.Workspace:
     """The dashboard: curves, scores against strength, what models make and sound like, the sweep's answer.
 
     Runs are grouped by strength, so that a line is the mean over seeds and its band their range.
@@ -25,6 +27,7 @@ def workspace(entity: str, project: str, name: str = "disentone", strength: str 
         project: as in ``logger.wandb.project``.
         name: of the workspace.
         strength: the option by which the runs are swept, that of ``conf/train.yaml`` by default.
+        scores: keys of scores that configs added, beside the table's.
 
     """
     strength = strength or str(defaults()["strength"])
@@ -33,8 +36,9 @@ def workspace(entity: str, project: str, name: str = "disentone", strength: str 
     sounds = wr.MediaBrowser(media_keys=list(SOUNDS), num_columns=3)
     matrices = wr.MediaBrowser(media_keys=list(MATRICES))
     answer = wr.MediaBrowser(media_keys=["scores_against_strength"])
-    curves = [_curve(score.key, score.label) for score in SHOWN]
-    scores: list[wr.PanelTypes] = [*curves, *(_against(strength, score) for score in SHOWN)]
+    shown = (*SHOWN, *map(described, scores))
+    curves = [_curve(score.key, score.label) for score in shown]
+    panels: list[wr.PanelTypes] = [*curves, *(_against(strength, score) for score in shown)]
     trade_off = wr.ScatterPlot(
         title=f"reconstruction against {HEADLINES[0].title}",
         x=wr.SummaryMetric("validation/reconstruction"),
@@ -46,7 +50,7 @@ def workspace(entity: str, project: str, name: str = "disentone", strength: str 
         project=project,
         name=name,
         sections=[
-            _section(f"Scores and {word}", [*scores, trade_off]),
+            _section(f"Scores and {word}", [*panels, trade_off]),
             _section("Training", [_curve(key, key) for key in LOSSES]),
             _section("What the models make", pictures),
             _section("What the latents sound like", [sounds]),

@@ -24,7 +24,7 @@ from disentone.provenance import code
 from disentone.report import charts
 from disentone.report.answer import Finding, best_of_methods, findings, headline, headline_score, listed
 from disentone.report.charts import Chart
-from disentone.report.runs import Run, labelled, logged, long_table, read_runs, spelt, table
+from disentone.report.runs import IDENTITY, Run, labelled, logged, long_table, own_scores, read_runs, spelt, table
 from disentone.run import reading
 from disentone.run.folder import RunFolder
 
@@ -93,9 +93,10 @@ def write_report(root: Path, runs: Sequence[Run]) -> Path:
 def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path, damage: list[tuple[str, str]]) -> dict[str, Any]:
     """Everything on the page that takes a finished run; what is wrong with a run's files is added to ``damage``."""
     factors = list(dict.fromkeys(name for run in runs for name in run.factors))
-    found, gain = findings(results, factors), headline_score(results)
+    own = own_scores(runs)
+    found, gain = findings(results, factors), headline_score(results, own)
     sentence, best = headline(found, gain)
-    scores = list(charts.scores(results))
+    scores = list(charts.scores(results, own))
     parts = {score: [factor for factor in factors if f"{score.key}/{factor}" in results] for score in scores}
     udrs = _udr(results, root, damage)
     sections = [
@@ -114,7 +115,7 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path, damage: list
     if len(results) > 2 and len(varied) > 1:
         note = "Spearman's correlation over runs: do the scores rank the models alike?"
         sections.append(("Do the scores agree?", [charts.agreement(results, varied, "rank agreement", note)]))
-    listed_first = ("run", "method", "supervision", "strength_name", "strength", "seed", *(score.key for score in MAIN))
+    listed_first = ("run", *IDENTITY, *(score.key for score in scores if score.main))
     return {
         "headline": sentence,
         "answer": _matrix(found, factors, gain),

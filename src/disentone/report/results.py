@@ -19,14 +19,14 @@ from rich.table import Table
 from disentone import loggers, plots
 from disentone.files import PARTIAL, write_atomically
 from disentone.metrics.table import HEADLINES
-from disentone.report.answer import findings, headline, headline_score
+from disentone.report.answer import findings, headline, headline_score, headline_scores
 from disentone.report.page import write_report
-from disentone.report.runs import Run, labelled, read_run, read_runs, table
+from disentone.report.runs import Run, labelled, own_scores, read_run, read_runs, table
 
 NARROW = 80
 """Columns of a screen."""
 MOST_SCORES = 3
-"""That the table at a sweep's end has room for."""
+"""Of ours, that the table at a sweep's end has room for."""
 RESULTS = "results.csv"
 FIGURE = "scores_against_strength.png"
 BETWEEN_TABLES = 60.0
@@ -128,7 +128,8 @@ def print_answer(results: pd.DataFrame, runs: Sequence[Run]) -> None:
     """The headline, and below it a line for every setting: supervision, the factors found, the first scores."""
     factors = list(dict.fromkeys(name for run in runs for name in run.factors))
     found = findings(results, factors)
-    sentence, _ = headline(found, headline_score(results))
+    own = own_scores(runs)
+    sentence, _ = headline(found, headline_score(results, own))
     # A log file has no width; the table should be whole there, and fit a terminal of the usual one.
     console = Console(width=None if Console().is_terminal else NARROW)
     console.print(f"\n{sentence}\n", highlight=False, markup=False)
@@ -138,7 +139,8 @@ def print_answer(results: pd.DataFrame, runs: Sequence[Run]) -> None:
     several = max(len(finding.results) for finding in found) > 1
     if several:
         screen.add_column("seeds", justify="right")
-    shown = [score for score in HEADLINES if score.key in results and results[score.key].notna().any()][:MOST_SCORES]
+    ours = headline_scores(results, {})[:MOST_SCORES]
+    shown = ours + [score for score in headline_scores(results, own) if score.key in own]
     for score in shown:
         screen.add_column(escape(score.heading), justify="right", no_wrap=True, min_width=5)
     for finding in found:
@@ -158,10 +160,11 @@ def print_run(folder: Path) -> None:
     if run.problem:
         return
     results = labelled(table([run], folder), [run], folder)
-    sentence, _ = headline(findings(results, run.factors), headline_score(results))
+    own = own_scores([run])
+    sentence, _ = headline(findings(results, run.factors), headline_score(results, own))
     console = Console(width=None if Console().is_terminal else NARROW)
     console.print(f"\n{sentence}", highlight=False, markup=False)
-    for score in HEADLINES:
+    for score in (*HEADLINES, *own.values()):
         if score.key in run.numbers:
             beside = [
                 f"{level} {run.numbers[f'{level}/{score.key}']:.3f}"

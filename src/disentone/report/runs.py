@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from disentone.config import option
+from disentone.metrics.extra import RESERVED
+from disentone.metrics.score import Score
 from disentone.metrics.table import MAIN
 from disentone.run import reading
 from disentone.run.folder import RunFolder, State
@@ -34,6 +36,8 @@ class Run(NamedTuple):
     problem: str
     damage: tuple[str, ...] = ()
     """What is wrong with a run whose other numbers are used."""
+    own: tuple[Score, ...] = ()
+    """Scores that its config added, as it describes them."""
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -134,10 +138,34 @@ def _read(folder: Path) -> Run:
         facts, odd = reading.checked_facts(reading.mapping(folder, files.record.name))
     except ValueError as error:
         return Run(folder, config, settings, {}, {}, str(error))
-    damage = [f"{files.scores.name}: {text}" for text in wrong] + [f"{files.record.name}: {text}" for text in odd]
+    own, unreadable = _own(scores)
+    damage = [f"{files.scores.name}: {text}" for text in (*wrong, *unreadable)]
+    damage += [f"{files.record.name}: {text}" for text in odd]
     if not any(key != "settings" for key in scores):
         return Run(folder, config, settings, {}, facts, "; ".join([f"{files.scores.name} holds no score", *damage]))
-    return Run(folder, config, settings, scores, facts, "", tuple(damage))
+    return Run(folder, config, settings, scores, facts, "", tuple(damage), own)
+
+
+def _own(scores: Mapping[str, Any]) -> tuple[tuple[Score, ...], list[str]]:
+    """The scores that a run's config added, and what is wrong with other descriptions."""
+    entries = scores.get("settings", {}).get("extra") or []
+    if not isinstance(entries, list):
+        return (), [f"{str(entries)[:60]!r} are no descriptions of scores"]
+    found, wrong = [], []
+    for entry in entries:
+        try:
+            found.append(Score.read(entry)._replace(main=True, headline=True))
+        except ValueError as error:
+            wrong.append(str(error))
+    return tuple(score for score in found if score.key not in RESERVED), wrong
+
+
+def own_scores(runs: Sequence[Run]) -> dict[str, Score]:
+    """The scores that the runs' configs added, by their keys."""
+    found: dict[str, Score] = {}
+    for score in (score for run in runs for score in run.own):
+        found.setdefault(score.key, score)
+    return found
 
 
 def logged(folder: Path, key: str) -> pd.DataFrame:
@@ -173,7 +201,7 @@ def table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
             scores["final_strength"] = scores.pop(run.strength_name)
         rows.append({**_identity(run, varied), **scores, "run": str(run.folder.relative_to(root))})
     found = pd.DataFrame(rows, columns=None if rows else [*IDENTITY, *FIRST, "run"])
-    first = [*IDENTITY, *varied, *(name for name in FIRST if name in found)]
+    first = [*IDENTITY, *varied, *(name for name in (*FIRST, *own_scores(finished)) if name in found)]
     found = found[[*first, *(name for name in found if name not in first)]]
     return found.sort_values(["method", *varied, "strength", "seed", "run"], ignore_index=True)
 
