@@ -60,7 +60,8 @@ def test_the_cluster_example_composes(tmp_path: Path) -> None:
 
 def test_the_word_beta_stands_in_objectives_and_configs_alone() -> None:
     """Whatever shows or names runs reads the strength of their method from their configs."""
-    names = re.compile(r"beta_vae\w*|BetaVAE\w*|beta-VAEs?", re.IGNORECASE)
+    # Names of things, and examples of what a user may type.
+    names = re.compile(r"beta_vae\w*|BetaVAE\w*|beta-VAEs?|objective\.beta=\d+", re.IGNORECASE)
     for part in ("callbacks", "cli", "metrics", "plots.py", "report", "run", "sweep", "config.py"):
         place = ROOT / "src" / "disentone" / part
         for path in [place] if place.is_file() else [*place.rglob("*.py"), *place.rglob("*.j2")]:

@@ -24,7 +24,7 @@ def train(
     configs name is imported and run.
 
     Args:
-        overrides: for instance ``["experiment=quickstart", "objective.beta=16"]``.
+        overrides: for instance ``["experiment=quickstart", "model.latents=8"]``.
         run_folder: where everything lies; ``outputs/<name>/<time>`` by default.
         config_dir: a folder of your own configs.
 
