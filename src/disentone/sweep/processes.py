@@ -5,6 +5,7 @@ made twice. Here each is the run folder's config, as a resumed run is.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -96,8 +97,10 @@ def _wait(started: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _end(started: Sequence[subprocess.Popen[bytes]]) -> None:
-    for process in started:
-        process.terminate()
+    # The first process closes its loggers; the others have nothing to close, and would only say that it is gone.
+    for number, process in enumerate(started):
+        if process.poll() is None:
+            process.send_signal(signals.BY_PARENT if number == 0 else signal.SIGKILL)
     for process in started:
         try:
             process.wait(SECONDS_TO_END)

@@ -13,6 +13,8 @@ from typing import Any
 PARENT = "DISENTONE_PARENT"
 """The environment variable that names the process whose child this one is."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BY_PARENT = signal.SIGUSR2
+"""What a process is ended by that its parent started: Lightning answers SIGTERM by a message to the other processes."""
 LOOK = 0.5
 LATEST = 4.0
 """Seconds after a signal at which a command ends that is still busy."""
@@ -47,14 +49,15 @@ def ending(last_words: Callable[[], str]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    listened = (*SIGNALS, BY_PARENT) if PARENT in os.environ else SIGNALS
+    before = {number: signal.signal(number, interrupt) for number in listened}
     try:
         yield
     except BaseException:
         if not received:
             raise
     finally:
-        _set(before if not received else dict.fromkeys(SIGNALS, signal.SIG_IGN))
+        _set(before if not received else dict.fromkeys(before, signal.SIG_IGN))
     if received:
         leave()
         sys.exit(128 + received[0])
