@@ -87,7 +87,10 @@ def finish_sweep(folder: Path) -> None:
         _write_answer(folder, runs, results)
     except OSError as error:
         print(f"the answer could not be written: {error}")
-    if broken := [run for run in runs if run.problem]:
+    repeating = [run for run in runs if run.repeats]
+    for run in repeating:
+        print(f"left out: {run.folder.relative_to(folder)} {run.problem}")
+    if broken := [run for run in runs if run.problem and not run.repeats]:
         print(f"{len(broken)} of {len(runs)} runs are not finished:")
         for run in broken:
             print(f"  {run.folder.relative_to(folder)}: {run.problem}")

@@ -36,6 +36,8 @@ class Run(NamedTuple):
     problem: str
     damage: tuple[str, ...] = ()
     """What is wrong with a run whose other numbers are used."""
+    repeats: bool = False
+    """Whether the problem is no more than that another run is the same."""
     own: tuple[Score, ...] = ()
     """Scores that its config added, as it describes them."""
 
@@ -104,7 +106,9 @@ def read_runs(folder: Path) -> list[Run]:
     for run in map(read_run, sorted(_places(folder))):
         key = json.dumps(sorted(run.settings.items()))
         if not run.problem and first.setdefault(key, run.folder) != run.folder:
-            run = run._replace(problem=f"repeats {first[key].relative_to(folder)}, with the same settings and seed")
+            run = run._replace(
+                repeats=True, problem=f"repeats {first[key].relative_to(folder)}, with the same settings and seed"
+            )
         runs.append(run)
     return runs
 
