@@ -36,10 +36,10 @@ class Run(NamedTuple):
     problem: str
     damage: tuple[str, ...] = ()
     """What is wrong with a run whose other numbers are used."""
-    repeats: bool = False
-    """Whether the problem is no more than that another run is the same."""
     own: tuple[Score, ...] = ()
     """Scores that its config added, as it describes them."""
+    repeats: bool = False
+    """Whether the problem is no more than that another run is the same."""
 
     @property
     def about(self) -> Mapping[str, Any]:
