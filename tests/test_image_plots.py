@@ -10,6 +10,7 @@ from disentone import image_plots
 from disentone.factors import FactorSpace
 from disentone.frontends import CQT
 
+VALUES = torch.tensor([[-1.0, 1.0], [-1.0, 1.0]])
 DIGITS = FactorSpace({"digit": {"labels": [str(digit) for digit in range(10)]}})
 
 
@@ -61,17 +62,17 @@ def test_a_gallery_breaks_its_rows_and_names_every_image(images: torch.Tensor) -
 
 def test_samples_fill_a_square_row_by_row(images: torch.Tensor) -> None:
     digits = images[:1, :, :28].repeat(4, 1, 1, 1) * torch.tensor([0.1, 0.2, 0.3, 0.4]).view(4, 1, 1, 1)
-    (square,) = pictures(image_plots.samples(digits, None))
+    (square,) = pictures(image_plots.samples(digits, "draws", None))
     assert square.shape == (56, 32)
     np.testing.assert_allclose(square[:28, 16:], digits[1, 0], atol=1e-6)
-    (sounds,) = pictures(image_plots.samples(images[:1].repeat(4, 1, 1, 1), CQT(hop=1024)))
+    (sounds,) = pictures(image_plots.samples(images[:1].repeat(4, 1, 1, 1), "draws", CQT(hop=1024)))
     np.testing.assert_allclose(sounds[:80, :16], images[0, 0].flip(0), atol=1e-6)  # low frequencies below
 
 
 def test_a_latent_map_shows_codes_by_digit_and_the_manifold_with_z1_upwards() -> None:
     codes, positions = torch.tensor([[0.0, 1.0], [2.0, -1.0]]), torch.tensor([[3], [9]])
     manifold = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 2, 3) / 4
-    figure = image_plots.latent_map(codes, positions, DIGITS, ("z0", "z1"), "step 5", manifold, [-1.0, 1.0], None)
+    figure = image_plots.latent_map(codes, positions, DIGITS, ("z0", "z1"), "step 5", manifold, VALUES, None)
     points = figure.axes[0].collections[0]
     np.testing.assert_array_equal(points.get_offsets(), codes)
     np.testing.assert_array_equal(points.get_array(), [3, 9])
@@ -83,5 +84,5 @@ def test_a_latent_map_shows_codes_by_digit_and_the_manifold_with_z1_upwards() ->
 def test_a_factor_of_many_values_keeps_a_readable_bar() -> None:
     space = FactorSpace({"f0": {"unit": "Hz", "start": 100, "stop": 1000, "step": 50}, "wave": {"labels": ["a", "b"]}})
     codes, positions = torch.zeros(2, 2), torch.tensor([[0, 0], [18, 1]])
-    figure = image_plots.latent_map(codes, positions, space, ("z3", "z7"), "", None, [], CQT())
+    figure = image_plots.latent_map(codes, positions, space, ("z3", "z7"), "", None, VALUES, CQT())
     assert {"100 Hz", "1000 Hz", "a", "b", "z3", "z7"} <= set(texts(figure))

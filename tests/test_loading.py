@@ -26,7 +26,7 @@ def test_encode_decode_traverse_and_render_work(run_folder: Path, monkeypatch: p
     rows = run.data.rows("test")[:3]
     sounds = run.data.sounds(rows)
     images, audio = run.data.images(rows), run.data.audio(sounds)
-    codes = run.model.encode(images).mean
+    codes = run.model.encode(images).codes
     assert audio.shape == (3, 4000)
     assert run.model.decode(codes).shape == images.shape == (3, *run.data.shape)
     walk = run.data.space.traverse(sounds.positions[0], "f0")
@@ -39,7 +39,7 @@ def test_codes_are_those_that_were_scored(run_folder: Path) -> None:
     run = disentone.load(run_folder)
     saved = np.load(run_folder / "codes.npz")
     rows = torch.tensor(saved["rows"])
-    codes = run.model.encode(run.data.images(rows)).mean
+    codes = run.model.encode(run.data.images(rows)).codes
     np.testing.assert_allclose(codes.detach().numpy(), saved["codes"], atol=1e-5)
 
 

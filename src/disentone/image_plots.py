@@ -20,7 +20,7 @@ from disentone.shapes import Codes, Image, Positions
 SPECTRUM, PICTURE, HEAT = "magma", "gray", "viridis"
 # Petroff's ten colours (2021), which colour-blind readers can tell apart.
 CATEGORIES = color_sequences["petroff10"]
-REACH = 4.0  # of the axes of a map: posterior means seldom lie beyond
+REACH = 4.0  # of the axes of a map: a VAE's codes seldom lie beyond
 
 
 def reconstructions(originals: Image, images: Image, titles: Sequence[str], frontend: Frontend | None) -> Figure:
@@ -104,8 +104,8 @@ def draw_strips(
     _decibel_bar(figure, drawn, strips, frontend)
 
 
-def samples(images: Image, frontend: Frontend | None) -> Figure:
-    """Decoded draws from the prior in a square."""
+def samples(images: Image, title: str, frontend: Frontend | None) -> Figure:
+    """Decoded draws in a square."""
     columns = round(len(images) ** 0.5)
     if images.ndim == 3:
         return gallery(images, [""] * len(images), frontend, columns)
@@ -113,7 +113,7 @@ def samples(images: Image, frontend: Frontend | None) -> Figure:
     axes = figure.subplots()
     _tiles(axes, images, columns, frontend)
     axes.set_axis_off()
-    axes.set_title("decoded draws from the prior", fontsize=8)
+    axes.set_title(title, fontsize=8)
     return figure
 
 
@@ -124,20 +124,22 @@ def latent_map(
     names: tuple[str, str],
     title: str,
     manifold: Float[Tensor, "tile channel *tile_size"] | None,
-    quantiles: Sequence[float],
+    values: Float[Tensor, "2 side"],
     frontend: Frontend | None,
+    reach: float = REACH,
 ) -> Figure:
-    """Two latents as a plane: where each row's posterior mean lies, a panel a factor, and what is decoded there.
+    """Two latents as a plane: where each row's code lies, a panel a factor, and what is decoded there.
 
     Args:
-        codes: [row 2] posterior means of the two.
+        codes: [row 2] of the two.
         positions: [row factor] integers, which colour the points.
         space: names the factors and their values.
         names: of the two latents.
         title: of the figure.
-        manifold: decoded images on the square grid of ``quantiles``, the first latent fastest; None draws none.
-        quantiles: of the prior, ascending.
+        manifold: decoded images on the square grid of ``values``, the first latent fastest; None draws none.
+        values: of each of the two, ascending.
         frontend: of the images.
+        reach: how far from 0 the plane is shown.
 
     """
     count = len(space.factors) + (manifold is not None)
@@ -152,19 +154,24 @@ def latent_map(
         bar = figure.colorbar(points, ax=axes, ticks=ticks, label=factor.name)
         bar.solids.set_alpha(1)  # type: ignore[union-attr]
         bar.ax.set_yticklabels([factor.describe(tick) for tick in ticks], fontsize=7)
-        axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), xlabel=names[0], ylabel=names[1], aspect="equal")
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=names[0], ylabel=names[1], aspect="equal")
     if manifold is not None:
-        side = len(quantiles)
+        side = values.shape[1]
         # From the top: the second latent's largest value first.
         upwards = manifold.view(side, side, *manifold.shape[1:]).flip(0).flatten(0, 1)
         _tiles(panels[-1], upwards, side, frontend)
         high, wide = manifold.shape[-2:]
-        marks = [mark for mark in (-2, -1, 0, 1, 2) if quantiles[0] - 0.1 < mark < quantiles[-1] + 0.1]
-        places = np.interp(marks, quantiles, np.arange(side)) + 0.5
-        panels[-1].set_xticks(places * wide, [f"{mark:+d}" for mark in marks])
-        panels[-1].set_yticks((side - places) * high, [f"{mark:+d}" for mark in marks])
+        (across, right), (up, above) = (_marks(line.numpy()) for line in values)
+        panels[-1].set_xticks(across * wide, right)
+        panels[-1].set_yticks((side - up) * high, above)
         panels[-1].set(xlabel=names[0], ylabel=names[1])
     return figure
+
+
+def _marks(values: Float[np.ndarray, "side"]) -> tuple[Float[np.ndarray, "mark"], list[str]]:
+    """Where whole numbers lie among tiles of ascending values, and their names."""
+    marks = [mark for mark in (-2, -1, 0, 1, 2) if values[0] - 0.1 < mark < values[-1] + 0.1]
+    return np.interp(marks, values, np.arange(len(values))) + 0.5, [f"{mark:+d}" for mark in marks]
 
 
 def _tiles(axes: Axes, images: Image, columns: int, frontend: Frontend | None) -> None:

@@ -46,10 +46,3 @@ class Batch(NamedTuple):
     partner: Image | None = None
     labels: Positions | None = None
     part: Part | None = None
-
-
-class Posterior(NamedTuple):
-    """A diagonal Gaussian over the latents: its mean and the logarithm of its variance, None where codes are points."""
-
-    mean: Codes
-    logvar: Codes | None

@@ -46,20 +46,20 @@ class System(pl.LightningModule):
 
     def supervision(self, data: FactorData) -> str:
         """What the method is told beside the images."""
-        return "labels" if self.objective.labels else data.supervision
+        return self.objective.supervision(data)
 
     def check(self, data: FactorData) -> None:
         """Raise ValueError where objective, model and data do not belong together."""
         self.objective.check(self.model)
         if self.objective.learns_from_pairs and data.views is None:
             raise ValueError(
-                f"the {self.objective.title} objective learns from pairs, and the data has none; take views=laplace, "
-                "or method=contrastive, which sets all that belongs together"
+                f"the {self.objective.title} objective learns from pairs, and the data has none; take "
+                f"views={self.objective.usual_views}, or its method, which sets all that belongs together"
             )
         if data.views is not None and not self.objective.learns_from_pairs:
             raise ValueError(
                 f"views pair every row with another one, which the {self.objective.title} objective has no use for; "
-                "leave views out or take method=contrastive"
+                "leave views out, or take a method that learns from pairs"
             )
 
     def setup(self, stage: str) -> None:

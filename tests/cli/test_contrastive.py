@@ -88,7 +88,7 @@ def test_a_loaded_run_encodes_as_its_saved_codes(finished: Path) -> None:
     run = disentone.load(finished)
     with np.load(finished / "codes.npz") as arrays:
         rows, codes = torch.from_numpy(arrays["rows"][:9]), arrays["codes"][:9]
-    np.testing.assert_allclose(run.model.encode(run.data.images(rows)).mean.detach().numpy(), codes, atol=1e-5)
+    np.testing.assert_allclose(run.model.encode(run.data.images(rows)).codes.detach().numpy(), codes, atol=1e-5)
     assert run.model.left_out == tuple(json.loads((finished / "scores.json").read_text())["settings"]["left_out"])
 
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_is_refused_before_any_work(
             ["model=whitened_mlp", "objective=contrastive"],
             "learns from pairs, and the data has none; take views=laplace",
         ),
-        (["model=whitened_mlp"], "needs a posterior, and PointAutoencoder has points for codes"),
+        (["model=whitened_mlp"], "needs posteriors, and PointAutoencoder has points for codes"),
         (["views=laplace"], "views pair every row with another one, which the beta-VAE objective has no use for"),
         (["objective=contrastive", "views=laplace"], "needs points for codes, and VAE has posteriors"),
     ],

@@ -224,7 +224,7 @@ def test_an_objective_without_beta_needs_one_class_and_one_file(tmp_path: Path) 
         "from disentone.objectives import Objective\n"
         "class AutoEncoder(Objective):\n"
         "    def forward(self, vae, batch, step):\n"
-        "        output = vae.decoder(vae.encode(batch.image).mean)\n"
+        "        output = vae.decoder(vae.encode(batch.image).codes)\n"
         "        loss = vae.likelihood.nll(output, batch.image).mean()\n"
         "        return {'loss': loss, 'fit': -loss.detach()}\n"
     )

@@ -67,8 +67,8 @@ def test_axes_are_turned_exactly_and_the_bias_stays() -> None:
     torch.testing.assert_close(turned, (codes - origin) @ axes.T, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(same_bias, bias)
     assert model.left_out == (3, 4)
-    assert (model.encode(images()).mean[:, 3:] == 0).all()
-    assert model.encode(images()).logvar is None
+    assert (model.encode(images()).codes[:, 3:] == 0).all()
+    assert model.encode(images()).nats is None
     model.turn(torch.eye(2, 3), torch.zeros(3))
     torch.testing.assert_close(model.embed(images())[0], turned[:, :2])
     assert model.left_out == (2, 3, 4)

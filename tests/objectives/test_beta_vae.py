@@ -7,9 +7,9 @@ import torch
 from torch import distributions as D
 
 from disentone.draws import Draw
-from disentone.models import VAE, Gaussian
-from disentone.objectives import BetaVAE, Constant, Cyclic, Warmup, kl_per_latent
-from disentone.shapes import Batch, Posterior
+from disentone.models import VAE, Gaussian, GaussianLatent
+from disentone.objectives import BetaVAE, Constant, Cyclic, Warmup
+from disentone.shapes import Batch
 
 
 class Fixed(torch.nn.Module):
@@ -41,14 +41,14 @@ def batch() -> Batch:
 
 
 def test_kl_is_that_of_torch_distributions() -> None:
-    posterior = Posterior(torch.randn(5, 4), torch.randn(5, 4))
-    normal = D.Normal(posterior.mean, (0.5 * posterior.logvar).exp())
+    latent = GaussianLatent(torch.randn(5, 4), torch.randn(5, 4))
+    normal = D.Normal(latent.mean, (0.5 * latent.logvar).exp())
     expected = D.kl_divergence(normal, D.Normal(torch.zeros(5, 4), torch.ones(5, 4)))
-    torch.testing.assert_close(kl_per_latent(posterior), expected)
+    torch.testing.assert_close(latent.nats, expected)
 
 
 def test_kl_of_the_prior_is_zero() -> None:
-    assert torch.equal(kl_per_latent(Posterior(torch.zeros(2, 3), torch.zeros(2, 3))), torch.zeros(2, 3))
+    assert torch.equal(GaussianLatent(torch.zeros(2, 3), torch.zeros(2, 3)).nats, torch.zeros(2, 3))
 
 
 def test_every_term_has_its_closed_form(vae: VAE, batch: Batch) -> None:

@@ -100,7 +100,7 @@ def test_terms_of_each_stage() -> None:
     expected = info_nce(similarity + bias[:, None] + partner_bias[None])
     assert terms["info_nce"].item() == pytest.approx(expected.item())
     objective.stage = 2
-    nll = model.likelihood.nll(model.decoder(model.encode(batch.image).mean), batch.image).mean().item()
+    nll = model.likelihood.nll(model.decoder(model.encode(batch.image).codes), batch.image).mean().item()
     found = {name: term.item() for name, term in objective(model, batch, 0).items()}
     assert found == pytest.approx({"loss": nll, "reconstruction": nll, "fit": -nll, "kept_latents": 5})
 
@@ -158,7 +158,7 @@ def test_milestones_keep_the_needed_components_along_independent_axes() -> None:
     assert model.kept == 2
     objective.reach(20, model, data, torch.device("cpu"))
     assert objective.stage == 2
-    codes = model.encode(data.images(data.rows("train"))).mean.detach()
+    codes = model.encode(data.images(data.rows("train"))).codes.detach()
     assert codes.mean(dim=0).tolist() == pytest.approx([0] * 4, abs=1e-4)
     assert codes.std(dim=0).tolist() == pytest.approx([1, 1, 0, 0], abs=1e-3)
     found = np.abs(np.corrcoef(codes[:, :2].T, data.space.grid(data.rows("train")).T)[:2, 2:])
@@ -192,9 +192,12 @@ def test_what_cannot_be_says_so(settings: dict[str, object], message: str) -> No
 
 
 def test_models_of_the_wrong_kind_are_refused() -> None:
-    with pytest.raises(ValueError, match="contrastive learning needs points for codes, and VAE has posteriors"):
+    with pytest.raises(ValueError, match="the contrastive objective needs points for codes, and VAE has posteriors"):
         make_objective().check(make_vae((1, 8, 8)))
-    with pytest.raises(ValueError, match="needs a posterior, and PointAutoencoder has points for codes"):
+    with pytest.raises(
+        ValueError,
+        match="the beta-VAE objective needs posteriors, and PointAutoencoder has points for codes; take m",
+    ):
         BetaVAE(1.0, Constant()).check(make_model())
 
 

@@ -9,7 +9,6 @@ from disentone.codes import BATCH, encode, model_and_data
 from disentone.data import FactorData
 from disentone.loggers import log_found
 from disentone.metrics import evaluate
-from disentone.objectives import kl_per_latent
 from disentone.shapes import Rows
 from disentone.system import System
 
@@ -67,15 +66,15 @@ class HeldOutScores(pl.Callback):
         nll = []
         for part in torch.split(rows, BATCH):
             image = data.images(part.to(device))
-            nll.append(vae.likelihood.nll(vae.decoder(vae.encode(image).mean), image).cpu())
-        posterior = encode(vae, data, rows, device)
+            nll.append(vae.likelihood.nll(vae.decoder(vae.encode(image).codes), image).cpu())
+        latent = encode(vae, data, rows, device)
         factors = data.positions(rows)
         seen = [k for k in range(factors.shape[1]) if (factors[:, k] != factors[0, k]).any()]
         names = [data.space.names[k] for k in seen]
-        scores = evaluate(posterior.mean, factors[:, seen], self.metrics, self.preset, self.seed, names) if seen else {}
+        scores = evaluate(latent.codes, factors[:, seen], self.metrics, self.preset, self.seed, names) if seen else {}
         return {
             "rows": float(len(rows)),
             "reconstruction_of_mean": float(torch.cat(nll).mean()),
-            **({} if posterior.logvar is None else {"kl": float(kl_per_latent(posterior).sum(dim=1).mean())}),
+            **({} if latent.nats is None else {"kl": float(latent.nats.sum(dim=1).mean())}),
             **{name: score for name, score in scores.items() if isinstance(score, float)},
         }

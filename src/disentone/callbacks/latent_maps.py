@@ -8,15 +8,18 @@ from PIL import Image as Pillow
 
 from disentone import image_plots, plots
 from disentone.codes import encode, model_and_data, use
+from disentone.image_plots import REACH
 from disentone.loggers import log_animation, log_image
+from disentone.models import GaussianLatent
 from disentone.run.folder import RunFolder
 
 
 class LatentMaps(pl.Callback):
-    """Posterior means in the plane of the two most used latents, coloured by factor, at every validation.
+    """Codes in the plane of the two most used latents, coloured by factor, at every validation.
 
     A model of two latents gets its manifold beside: the images decoded on a grid of the prior's quantiles (Kingma &
-    Welling 2014, fig. 4). The maps of all validations become ``figures/latent_map.gif``.
+    Welling 2014, fig. 4), or without a prior, of the values that its walks have. The maps of
+    all validations become ``figures/latent_map.gif``.
 
     Args:
         run_dir: the run folder; pictures go to ``figures/``.
@@ -42,22 +45,28 @@ class LatentMaps(pl.Callback):
             return
         device = trainer.strategy.root_device
         rows = data.evaluation_rows(self.rows)
-        posterior = encode(vae, data, rows, device)
-        first, second = use(posterior).argsort(descending=True)[:2].sort().values.tolist()
-        quantiles = torch.special.ndtri((torch.arange(self.side) + 0.5) / self.side)
+        latent = encode(vae, data, rows, device)
+        first, second = use(latent).argsort(descending=True)[:2].sort().values.tolist()
+        if isinstance(latent, GaussianLatent):
+            quantiles = torch.special.ndtri((torch.arange(self.side) + 0.5) / self.side)
+            values, reach = torch.stack([quantiles, quantiles]), REACH
+        else:
+            values = torch.stack([vae.walk(latent.codes, number, self.side) for number in (first, second)])
+            reach = max(1.0, 1.1 * float(latent.codes.abs().max()))
         manifold = None
         if vae.latents == 2:
-            upwards, across = torch.meshgrid(quantiles, quantiles, indexing="ij")
+            upwards, across = torch.meshgrid(values[1], values[0], indexing="ij")
             manifold = vae.decode(torch.stack([across, upwards], dim=-1).flatten(0, 1).to(device)).float().cpu()
         figure = image_plots.latent_map(
-            posterior.mean[:, [first, second]],
+            latent.codes[:, [first, second]],
             data.positions(rows),
             data.space,
             (f"z{first}", f"z{second}"),
             f"step {trainer.global_step}",
             manifold,
-            quantiles.tolist(),
+            values,
             data.frontend,
+            reach,
         )
         log_image(trainer, "latent_map", plots.save(figure, path))
 

@@ -93,8 +93,8 @@ class Listening(pl.Callback):
         for number, latent in enumerate(walk.latents.tolist()):
             strip, steps, values = walk.images[number], audio[number], walk.values[number].tolist()
             title = f"z{latent} from {values[0]:+.1f} to {values[-1]:+.1f}"
-            if walk.kl is not None:
-                title += f", KL {walk.kl[number]:.2f} nats"
+            if walk.nats is not None:
+                title += f", KL {walk.nats[number]:.2f} nats"
             figure = image_plots.traversals(strip[None], [values], [f"z{latent}"], data.frontend)
             played = {"traversal": torch.cat([steps, silence], dim=1).flatten()}
             entries.append(self._entry(f"traversal_z{latent}", title, figure, played, data.frontend))

@@ -6,13 +6,14 @@ import pytorch_lightning as pl
 import torch
 
 from disentone import image_plots, plots
-from disentone.codes import model_and_data, walk_latents
+from disentone.codes import ROWS_TO_RANK, encode, model_and_data, walk_latents
 from disentone.loggers import log_image
+from disentone.models import GaussianLatent
 from disentone.run.folder import RunFolder
 
 
 class Reconstructions(pl.Callback):
-    """Validation images above their reconstructions from the posterior mean, at every validation.
+    """Validation images above their reconstructions from their codes, at every validation.
 
     Args:
         run_dir: the run folder; pictures go to ``figures/``.
@@ -64,8 +65,8 @@ class Traversals(pl.Callback):
         vae, data = model_and_data(trainer)
         walk = walk_latents(vae, data, trainer.strategy.root_device, self.steps, self.latents)
         labels = [f"z{latent}" for latent in walk.latents]
-        if walk.kl is not None:
-            labels = [f"{label}\nKL {kl:.2f}" for label, kl in zip(labels, walk.kl, strict=True)]
+        if walk.nats is not None:
+            labels = [f"{label}\nKL {nats:.2f}" for label, nats in zip(labels, walk.nats, strict=True)]
         figure = image_plots.traversals(walk.images, walk.values.tolist(), labels, data.frontend)
         log_image(trainer, "traversals", plots.save(figure, path))
 
@@ -74,6 +75,8 @@ class Traversals(pl.Callback):
 
 class Samples(pl.Callback):
     """Decoded draws from the prior, the same draws at every validation.
+
+    Where a model has no prior, each latent is drawn by itself from its codes of validation rows.
 
     Args:
         run_dir: the run folder; pictures go to ``figures/``.
@@ -94,8 +97,14 @@ class Samples(pl.Callback):
         if not trainer.is_global_zero or path.exists():
             return
         vae, data = model_and_data(trainer)
-        codes = torch.randn(self.count, vae.latents, generator=torch.Generator().manual_seed(self.seed))
+        draws = torch.Generator().manual_seed(self.seed)
+        if issubclass(vae.kind, GaussianLatent):
+            codes, title = torch.randn(self.count, vae.latents, generator=draws), "decoded draws from the prior"
+        else:
+            known = encode(vae, data, data.rows("validation", ROWS_TO_RANK), trainer.strategy.root_device).codes
+            rows = torch.randint(len(known), (self.count, vae.latents), generator=draws)
+            codes, title = known.gather(0, rows), "decoded draws of each latent by itself"
         images = vae.decode(codes.to(trainer.strategy.root_device)).float().cpu()
-        log_image(trainer, "samples", plots.save(image_plots.samples(images, data.frontend), path))
+        log_image(trainer, "samples", plots.save(image_plots.samples(images, title, data.frontend), path))
 
     on_test_end = on_validation_end

@@ -17,7 +17,7 @@ from disentone.loggers import log_found, log_image, log_table
 from disentone.metrics.dci import backend_of
 from disentone.metrics.evaluation import chosen_metrics, evaluate, for_json, matrices_for_json, numbers
 from disentone.metrics.extra import ExtraMetric, known_metrics
-from disentone.metrics.traversal import traversal
+from disentone.metrics.traversal import STEPS, traversal
 from disentone.models import Model
 from disentone.run.folder import RunFolder
 from disentone.shapes import Codes, Rows
@@ -132,7 +132,7 @@ class Scores(pl.Callback):
             **scores["settings"],
             "traversal": walked.get("settings"),
             "method": system.objective.title,
-            "supervision": data.supervision,
+            "supervision": system.supervision(data),
             "left_out": list(vae.left_out),
         }
         report = {"step": trainer.global_step, **for_json({**test_terms, **found}), **matrices, "settings": settings}
@@ -151,7 +151,7 @@ class Scores(pl.Callback):
     def _codes(self, trainer: pl.Trainer, limit: int) -> tuple[Codes, Rows]:
         vae, data = model_and_data(trainer)
         rows = data.evaluation_rows(limit)
-        return encode(vae, data, rows, trainer.strategy.root_device).mean, rows
+        return encode(vae, data, rows, trainer.strategy.root_device).codes, rows
 
     def _score(
         self, trainer: pl.Trainer, codes: Codes, rows: Rows, metrics: Sequence[str], chance: bool = True
@@ -176,7 +176,8 @@ def walk(vae: Model, data: FactorData, codes: Codes, rows: Rows, device: torch.d
     """Traversal scores of a decoder, its latents under ``<score>/<latent>``."""
     # Rendered again batch by batch: all images at once may not fit.
     images = (data.images(part.to(device)) for part in torch.split(rows, BATCH))
-    scores = traversal(vae.decode, codes.to(device), images, data.positions(rows), seed)
+    values = torch.stack([vae.walk(codes.double(), latent, STEPS) for latent in range(codes.shape[1])])
+    scores = traversal(vae.decode, codes.to(device), images, data.positions(rows), seed, values)
     parts = {
         f"{key.removesuffix('_per_latent')}/{latent}": value
         for key, values in scores.items()
@@ -188,7 +189,7 @@ def walk(vae: Model, data: FactorData, codes: Codes, rows: Rows, device: torch.d
 
 @torch.no_grad()
 def unexplained_variance(vae: Model, data: FactorData, rows: Rows, device: torch.device) -> float:
-    """Squared error of the reconstructions from posterior means, as a share of that of the rows' mean image.
+    """Squared error of the reconstructions, as a share of that of the rows' mean image.
 
     0 is perfect, 1 no better than the mean image; nan where all images are the same.
     """
@@ -223,5 +224,5 @@ def by_factor(scores: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def active_units(codes: Codes) -> float:
-    """How many posterior means vary by more than 0.01 over the data (Burda et al. 2016)."""
+    """How many codes vary by more than 0.01 over the data (Burda et al. 2016)."""
     return float((codes.var(dim=0, correction=0) > ACTIVE_VARIANCE).sum())

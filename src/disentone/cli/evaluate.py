@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from hydra.utils import get_class
 from numpy.lib.npyio import NpzFile
 from rich.console import Console
 from rich.table import Table
 
+from disentone.config import check_node
 from disentone.files import write_atomically
 from disentone.metrics.arrays import PRESETS, check_seed
 from disentone.metrics.dci import BACKENDS
@@ -152,15 +154,34 @@ def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     run = load(folder, device=device, trust=options.trust)
+    told = supervision(folder, run, options.trust)
     rows = run.data.evaluation_rows(ROWS)
-    codes = encode(run.model, run.data, rows, device).mean
+    codes = encode(run.model, run.data, rows, device).codes
     scores = score(codes, run.data.positions(rows), run.data.space.names, options)
     walked: dict[str, Any] = {}
     # Data without a grid of factors have no traversal scores, and their runs say so.
     if run.config.get("metrics", {}).get("traversal", True):
         walked = walk(run.model, run.data, codes, rows, device, options.seed)
-    settings = {**scores["settings"], "traversal": walked.get("settings"), "supervision": run.data.supervision}
+    settings = {**scores["settings"], "traversal": walked.get("settings"), "supervision": told}
     return {**scores, **numbers(walked), "settings": settings}
+
+
+def supervision(folder: Path, run: Any, trust: Sequence[str]) -> str:
+    """What a run's method was told: as the run says itself, or before it does, as its objective's class and its data.
+
+    Raises:
+        ValueError: for a class that is not trusted, of a run that says nothing yet.
+
+    """
+    from disentone.report.runs import read_run
+    from disentone.run import trust as trusted
+
+    if said := read_run(folder).about.get("supervision"):
+        return str(said)
+    trusted.check(run.config, trust, ["objective"])
+    check_node("objective", run.config.get("objective"))
+    objective: Any = get_class(run.config["objective"]["_target_"])
+    return str(objective.supervision(run.data))
 
 
 def log(folder: Path, scores: Mapping[str, Any], out: Path) -> None:

@@ -32,22 +32,24 @@ def traversal(
     images: Tensor | Iterable[Tensor],
     factors: ArrayLike | Tensor,
     seed: int = 0,
+    values: Float[Tensor, "latent step"] | None = None,
 ) -> Scores:
     """Whether walking along one latent changes one factor only (purity), steadily (monotonicity), all of it (range).
 
-    From 32 anchor rows each latent walks over its 5-95 % range in 11 steps, the others fixed. Each decoded image
-    takes the factors of the evaluation row whose image is nearest (L2). Purity: the largest factor's share of all
-    movement, each factor's in units of its range; monotonicity: mean absolute Spearman correlation of that factor
-    with the step (0 where it stands still); range: the share of its values' range covered, mean over anchors. All
-    in [0, 1]. A latent that covers less than 0.05 of every factor's range moves nothing and has no purity; the means
-    are over the others, 0 if there are none.
+    From 32 anchor rows each latent walks over its 5-95 % range in 11 steps, or over given values, the others fixed.
+    Each decoded image takes the factors of the evaluation row whose image is nearest (L2). Purity: the largest
+    factor's share of all movement, each factor's in units of its range; monotonicity: mean absolute Spearman
+    correlation of that factor with the step (0 where it stands still); range: the share of its values' range covered,
+    mean over anchors. All in [0, 1]. A latent that covers less than 0.05 of every factor's range moves nothing and
+    has no purity; the means are over the others, 0 if there are none.
 
     Args:
         decode: codes [batch latent] to images [batch ...], on the codes' device and in their precision.
-        codes: [row latent] posterior means of the evaluation rows.
+        codes: [row latent] of the evaluation rows.
         images: of the same rows, [row ...]; or batches of them in order, which need not be held all at once.
         factors: [row factor] positions.
         seed: of the anchors.
+        values: [latent step] that each latent is moved to, in order; by default evenly over its range.
 
     Returns:
         ``traversal_purity``, ``traversal_monotonicity``, ``traversal_range``, each also ``_per_latent``;
@@ -55,13 +57,17 @@ def traversal(
 
     Raises:
         ValueError: see :func:`~disentone.metrics.arrays.check_arrays`, and for images that are not finite, of
-            another number of rows, or of another size than the decoder's.
+            another number of rows, or of another size than the decoder's; for values of another number of latents.
 
     """
     z, v = check_arrays(codes, factors)
     check_seed(seed)
     kind = codes.dtype if isinstance(codes, Tensor) and codes.is_floating_point() else torch.float32
-    walks, walked = _walks(z, seed)
+    if values is None:
+        values = torch.stack([over_range(column, STEPS) for column in z.T])
+    if len(values) != z.shape[1]:
+        raise ValueError(f"values must have a line for each of the {z.shape[1]} latents, got {len(values)}")
+    walks, walked = _walks(z, values.to(z), seed)
     decoded = torch.cat([decode(part.to(kind)).flatten(1).float() for part in torch.split(walks.flatten(0, 2), BATCH)])
     if not torch.isfinite(decoded).all():
         return undefined(KEYS, "the decoder answers images that are not finite")
@@ -83,7 +89,7 @@ def traversal(
         **{key: float(score.nanmean()) if len(still) < z.shape[1] else 0.0 for key, score in scores.items()},
         **{f"{key}_per_latent": score.numpy() for key, score in scores.items()},
         "traversal_movement": movement.numpy(),
-        "settings": {"anchors": walks.shape[1], "steps": STEPS, "rows": len(z)}
+        "settings": {"anchors": walks.shape[1], "steps": values.shape[1], "rows": len(z)}
         | ({"reason": f"latents {', '.join(map(str, still))} move nothing"} if still else {}),
     }
 
@@ -115,17 +121,21 @@ def nearest_rows(decoded: Float[Tensor, "image pixel"], batches: Iterable[Tensor
     return nearest
 
 
+def over_range(values: Float[Tensor, "row"], steps: int) -> Float[Tensor, "step"]:
+    """Even steps over the range of values, 5 % cut from both ends."""
+    low, high = torch.quantile(values, torch.tensor([LOW, HIGH], dtype=values.dtype, device=values.device))
+    return low + (high - low) * torch.linspace(0, 1, steps, dtype=values.dtype, device=values.device)
+
+
 def _walks(
-    codes: Float64[Tensor, "row latent"], seed: int
+    codes: Float64[Tensor, "row latent"], values: Float64[Tensor, "latent step"], seed: int
 ) -> tuple[Float64[Tensor, "walk anchor step latent"], list[int]]:
     """Codes along every latent that has a range to walk, and which latents these are."""
     anchors = np.random.default_rng(seed).permutation(len(codes))[:ANCHORS]
-    low, high = torch.quantile(codes, torch.tensor([LOW, HIGH], dtype=torch.float64, device=codes.device), dim=0)
-    walked = (high > low).nonzero()[:, 0].tolist()
-    walks = codes[anchors].repeat(len(walked), STEPS, 1, 1).transpose(1, 2).clone()
-    share = torch.linspace(0, 1, STEPS, dtype=torch.float64, device=codes.device)
+    walked = (values.amax(dim=1) > values.amin(dim=1)).nonzero()[:, 0].tolist()
+    walks = codes[anchors].repeat(len(walked), values.shape[1], 1, 1).transpose(1, 2).clone()
     for walk, latent in zip(walks, walked, strict=True):
-        walk[..., latent] = low[latent] + (high[latent] - low[latent]) * share
+        walk[..., latent] = values[latent]
     return walks, walked
 
 

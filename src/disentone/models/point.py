@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from disentone.models.latent import PointLatent
 from disentone.models.likelihoods import Likelihood
 from disentone.models.model import Model
 from disentone.models.whitened_mlp import WhitenedMLP
-from disentone.shapes import Image, PerExample, Posterior
+from disentone.shapes import Image, PerExample
 
 
 class PointAutoencoder(Model):
@@ -30,6 +31,7 @@ class PointAutoencoder(Model):
 
     """
 
+    kind = PointLatent
     encoder: WhitenedMLP
 
     def __init__(
@@ -53,9 +55,9 @@ class PointAutoencoder(Model):
         features = self.encoder(image).float()
         return features[:, : self.kept], features[:, -1]
 
-    def encode(self, image: Image) -> Posterior:
-        """The code of each image, all latents, without a variance."""
-        return Posterior(self.encoder(image).float()[:, :-1], None)
+    def encode(self, image: Image) -> PointLatent:
+        """The code of each image, all latents."""
+        return PointLatent(self.encoder(image).float()[:, :-1])
 
     @torch.no_grad()
     def turn(self, axes: Float[Tensor, "new kept"], origin: Float[Tensor, "kept"]) -> None:

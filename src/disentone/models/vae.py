@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import nn
 
-from disentone.draws import Draw
+from disentone.models.latent import GaussianLatent
 from disentone.models.likelihoods import Likelihood
 from disentone.models.model import Model
-from disentone.shapes import Codes, Image, Posterior
+from disentone.shapes import Image
 
 
 class VAE(Model):
@@ -28,6 +27,8 @@ class VAE(Model):
 
     """
 
+    kind = GaussianLatent
+
     def __init__(
         self,
         shape: Sequence[int],
@@ -37,18 +38,10 @@ class VAE(Model):
         likelihood: Likelihood,
         channels_last: bool = False,
     ) -> None:
-        super().__init__(shape, latents, encoder, 2 * latents, decoder, likelihood)
-        if channels_last:
-            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        super().__init__(shape, latents, encoder, 2 * latents, decoder, likelihood, channels_last)
 
-    def encode(self, image: Image) -> Posterior:
+    def encode(self, image: Image) -> GaussianLatent:
         """The posterior of each image; its mean is the code that metrics score."""
         # In float32 also where the network runs in less: the KL is a small difference of large terms.
         mean, logvar = self.encoder(image).float().chunk(2, dim=1)
-        return Posterior(mean, logvar)
-
-    def sample(self, posterior: Posterior, draw: Draw) -> Codes:
-        """One reparameterised draw from each posterior."""
-        assert posterior.logvar is not None
-        noise = draw.normal("latents", self.latents)
-        return posterior.mean + torch.exp(0.5 * posterior.logvar) * noise
+        return GaussianLatent(mean, logvar)

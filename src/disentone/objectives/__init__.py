@@ -2,7 +2,18 @@
 
 from disentone.objectives.beta_vae import BetaVAE
 from disentone.objectives.contrastive import Contrastive
-from disentone.objectives.objective import Objective, Terms, kl_per_latent
+from disentone.objectives.objective import Evidence, Objective, Terms, evidence
 from disentone.objectives.schedules import Constant, Cyclic, Schedule, Warmup
 
-__all__ = ["BetaVAE", "Constant", "Contrastive", "Cyclic", "Objective", "Schedule", "Terms", "Warmup", "kl_per_latent"]
+__all__ = [
+    "BetaVAE",
+    "Constant",
+    "Contrastive",
+    "Cyclic",
+    "Evidence",
+    "Objective",
+    "Schedule",
+    "Terms",
+    "Warmup",
+    "evidence",
+]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from disentone.data import FactorData
-from disentone.models import Model, PointAutoencoder
+from disentone.models import Model, PointAutoencoder, PointLatent
 from disentone.objectives.objective import Objective, Terms
 from disentone.precision import full_float32
 from disentone.shapes import Batch, Rows
@@ -56,7 +56,9 @@ class Contrastive(Objective):
     """
 
     title = "contrastive"
+    kind = PointLatent
     learns_from_pairs = True
+    usual_views = "laplace"
     couples_rows = True
 
     def __init__(
@@ -94,10 +96,11 @@ class Contrastive(Objective):
         self.stage = int(state["stage"])
 
     def check(self, model: Model) -> None:
-        """Raise ValueError for a model whose codes are not points."""
+        """Raise ValueError for a model whose codes are not points, or whose axes cannot be turned."""
+        super().check(model)
         if not isinstance(model, PointAutoencoder):
             raise ValueError(
-                f"contrastive learning needs points for codes, and {type(model).__name__} has posteriors; "
+                f"the contrastive objective turns the axes of a PointAutoencoder, got {type(model).__name__}; "
                 "take model=whitened_mlp, or method=contrastive, which sets all that belongs together"
             )
 
@@ -132,7 +135,7 @@ class Contrastive(Objective):
             return {**terms, "info_nce": terms["loss"].detach(), "fit": torch.tensor(math.nan)}
         # Without gradient to the encoder: reading out must not change what was found.
         with torch.no_grad():
-            codes = model.encode(batch.image).mean
+            codes = model.encode(batch.image).codes
         reconstruction = model.likelihood.nll(model.decoder(codes), batch.image).mean()
         return {
             **terms,

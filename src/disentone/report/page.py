@@ -174,7 +174,7 @@ def _curves(results: pd.DataFrame, root: Path) -> list[Chart]:
         for row in results.head(MOST_CURVES).to_dict("records")
     ]
     found = pd.concat(parts)
-    note = "In nats: a VAE's ELBO, a read-out's log-likelihood. Compare within one method only. Each line is a run."
+    note = "In nats: a VAE's ELBO, other log-likelihoods. Compare within one method only. Each line is a run."
     return [charts.curves(found, "validation/fit")._replace(note=note)] if len(found) else []
 
 
@@ -329,8 +329,9 @@ def _scatters(run: Run, kl: Sequence[float], wrong: list[str]) -> list[Chart]:
     if len(kl) != codes.shape[1]:
         wrong.append(f"{files.codes.name} has {codes.shape[1]} codes, the scores are of {len(kl)}")
         return []
-    # The two most used ones; points have no KL, and the kept ones come first.
-    first, second = sorted(np.argsort(-np.asarray(kl), kind="stable")[:2].tolist())
+    # The two most used ones: by their KL or, of a kind of latents without, by their spread.
+    used = np.asarray(kl) if np.isfinite(kl).any() else codes.var(axis=0)
+    first, second = sorted(np.argsort(-used, kind="stable")[:2].tolist())
     return [
         charts.scatter(codes[:, [first, second]], factors[:, k], (f"z{first}", f"z{second}"), f"codes by {name}")
         for k, name in enumerate(names)
@@ -395,7 +396,7 @@ def _udr(results: pd.DataFrame, root: Path, damage: list[tuple[str, str]]) -> pd
             grid = numbers if grid is None else grid
             kl = np.array([entry.get(f"kl_per_latent/{j}", np.nan) for j in range(these.shape[1])])
             if np.isnan(kl).all():
-                kl = these.var(axis=0)  # points have no KL; those that vary are informative
+                kl = these.var(axis=0)  # of a kind of latents without KL; those that vary are informative
             if np.array_equal(numbers, grid) and np.isfinite(kl).all():
                 codes.append(these)
                 kls.append(kl)

@@ -58,6 +58,7 @@ def build(cfg: DictConfig, folder: RunFolder, callbacks: Sequence[pl.Callback] =
     data = instantiate(cfg.data, _convert_="all")
     model = instantiate(cfg.model, _convert_="all")(data.shape)
     objective = instantiate(cfg.objective, _convert_="all")
+    objective.build(model.latents, data.sizes["train"])
     system = System(model, objective, instantiate(cfg.optimizer, _convert_="all"), cfg.seed)
     system.check(data)
     try:

@@ -94,7 +94,7 @@ def begin(cfg: DictConfig, folder: RunFolder, **trainer_settings: Any) -> Run:
 def fit(run: Run) -> None:
     """Train from the newest checkpoint, or from the beginning."""
     for logger in run.trainer.loggers:
-        told = {"method": run.system.objective.title, "supervision": run.data.supervision}
+        told = {"method": run.system.objective.title, "supervision": run.system.supervision(run.data)}
         logger.log_hyperparams({**run.config, **told, "provenance": run.facts})
     checkpoint = checkpoints.newest(run.folder.path, run.identity)
     if checkpoint is not None and (end := checkpoints.ended_at(checkpoint)) is not None:
