@@ -1,6 +1,7 @@
 """Every stored config composes, means what it says, and trains."""
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -227,3 +228,13 @@ def test_what_is_only_shown_or_where_it_runs_makes_no_other_run(override: str, c
     one = config.resolved(compose_config(["experiment=quickstart"]))
     other = config.resolved(compose_config(["experiment=quickstart", override], tmp_path / "elsewhere"))
     assert config.differences(one, other) == []
+
+
+@pytest.mark.parametrize("method", sorted(path.stem for path in (config.config_dir() / "method").glob("*.yaml")))
+@pytest.mark.parametrize("experiment", ["quickstart", "noise", "waveform", "mnist"])
+def test_every_method_goes_with_experiments_of_every_kind(method: str, experiment: str, compose_config) -> None:
+    cfg = compose_config([f"experiment={experiment}", f"method={method}"])
+    # Digits have one factor, so that there is nothing to pair them by.
+    refused = experiment == "mnist" and "views" in cfg.data
+    with pytest.raises(ValueError, match="MNIST takes no views") if refused else nullcontext():
+        config.check(cfg)

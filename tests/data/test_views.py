@@ -17,6 +17,7 @@ from disentone.data.views import (
     Itself,
     LaplaceNeighbours,
     Neighbours,
+    Sharing,
     StudentNeighbours,
     UniformNeighbours,
     Unrelated,
@@ -65,7 +66,9 @@ def test_warped_steps_are_normal_along_the_root() -> None:
     assert stats.kstest(moved[:, 0], stats.norm(scale=0.055).cdf).statistic < 0.015
 
 
-@pytest.mark.parametrize("views", [*(law() for law in (*LAWS, WarpedNeighbours)), Unrelated(), Itself()])
+@pytest.mark.parametrize(
+    "views", [*(law() for law in (*LAWS, WarpedNeighbours)), Unrelated(), Itself(), Sharing(), Sharing(None)]
+)
 def test_partners_are_rows_and_do_not_depend_on_company(views: Views) -> None:
     space = FactorSpace(
         {"f0": {"start": 0, "stop": 4, "step": 1}, "decay": {"values": [1, 3, 9]}, "presence": {"labels": ["a", "b"]}}
@@ -96,6 +99,34 @@ def test_controls() -> None:
     assert stats.kstest(found.numpy(), "uniform").statistic < 0.015
 
 
+@pytest.mark.parametrize("k", [1, 2, None])
+def test_partners_share_all_factors_but_k(k: int | None) -> None:
+    factors = {name: {"start": 0, "stop": size - 1, "step": 1} for name, size in zip("abc", (5, 3, 4), strict=True)}
+    space = FactorSpace(factors)
+    row = int(space.rows(torch.tensor([[2, 1, 3]])))
+    found = space.grid(Sharing(k).partners(space, torch.full((COUNT,), row), torch.arange(COUNT), seed=0))
+    differs = found != torch.tensor([2, 1, 3])
+    counts = torch.bincount(differs.sum(dim=1), minlength=4) / COUNT
+    expected = [0, 0.5, 0.5, 0] if k is None else [float(n == k) for n in range(4)]
+    assert counts.tolist() == pytest.approx(expected, abs=0.02)
+    # Each factor is as likely to differ, and takes each of its other values as often.
+    share = float(sum(n * count for n, count in enumerate(counts.tolist()))) / 3
+    assert differs.float().mean(dim=0).tolist() == pytest.approx([share, share, share], abs=0.02)
+    values = torch.bincount(found[differs[:, 0], 0], minlength=5) / differs[:, 0].sum()
+    assert values.tolist() == pytest.approx([0.25, 0.25, 0, 0.25, 0.25], abs=0.02)
+
+
+def test_a_space_with_no_factor_to_share_is_refused() -> None:
+    for k in (2, 3):
+        with pytest.raises(ValueError, match=rf"views.k={k} leaves no factor that partners share, since there are 2"):
+            Sharing(k).check(SPACE)
+    Sharing(1).check(SPACE)
+    with pytest.raises(ValueError, match=r"views.k=1 leaves no factor .* there are 1 \(a\); expected"):
+        Sharing(None).check(FactorSpace({"a": {"start": 0, "stop": 3, "step": 1}}))
+    with pytest.raises(ValueError, match=r"views.k must be at least 1, got 0"):
+        Sharing(0)
+
+
 class All(HeldOut):
     def contains(self, space: FactorSpace, positions: torch.Tensor) -> torch.Tensor:
         return torch.ones(len(positions), dtype=torch.bool)
@@ -107,7 +138,7 @@ class All(HeldOut):
 @pytest.mark.parametrize(
     "held_out", [Region(above={"f0": 800, "decay": 8}), Region(below={"f0": 600}), Correlated("f0", "decay", 0.2)]
 )
-@pytest.mark.parametrize("views", [law(width=0.5) for law in (*LAWS, WarpedNeighbours)])
+@pytest.mark.parametrize("views", [*(law(width=0.5) for law in (*LAWS, WarpedNeighbours)), Sharing(1), Sharing(None)])
 def test_no_partner_lies_in_the_held_out_part(views: Views, held_out: HeldOut, tones: FactorSpace) -> None:
     rows = torch.arange(len(tones))
     outside = rows[~held_out.contains(tones, tones.grid(rows))]

@@ -13,7 +13,7 @@ from disentone.factors import FactorSpace
 from disentone.shapes import Rows
 
 # The numbers of the random streams; a Student's step takes three more after STEP.
-STEP, REDRAW, LABEL = 20, 30, 31
+STEP, REDRAW, OTHER, CHOICE, COUNT = 20, 30, 31, 40, 41
 ATTEMPTS = 16
 
 
@@ -49,6 +49,9 @@ class Views(ABC):
             again = rows if attempt == ATTEMPTS else self.draw(space, rows, draws, seed, attempt)
             found = torch.where(inside, again, found)
         return found
+
+    def check(self, space: FactorSpace) -> None:  # noqa: B027 - most laws take every space
+        """Raise ValueError for a space whose rows cannot be so related; by default those of every space can."""
 
     @abstractmethod
     def draw(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, attempt: int) -> Rows:
@@ -108,11 +111,19 @@ class Neighbours(Views):
         self, positions: Int64[Tensor, "batch factor"], sizes: Int64[Tensor, "factor"], seed: int, keys: "Keys"
     ) -> Int64[Tensor, "batch factor"]:
         """Every factor with probability ``redraw`` at another position, all others equally likely."""
-        other = positions + 1 + (hashing.uniform(seed, *keys, LABEL) * (sizes - 1)).long()
-        return torch.where(hashing.uniform(seed, *keys, REDRAW) < self.redraw, other % sizes, positions)
+        is_redrawn = hashing.uniform(seed, *keys, REDRAW) < self.redraw
+        return torch.where(is_redrawn, _others(positions, sizes, seed, keys), positions)
 
 
 Keys = tuple[Int64[Tensor, "batch 1"], Int64[Tensor, "batch 1"], int, Int64[Tensor, "factor"]]
+
+
+def _others(
+    positions: Int64[Tensor, "batch factor"], sizes: Int64[Tensor, "factor"], seed: int, keys: Keys
+) -> Int64[Tensor, "batch factor"]:
+    """Of every factor another position, all others equally likely."""
+    steps = 1 + (hashing.uniform(seed, *keys, OTHER) * (sizes - 1)).long()
+    return (positions + steps) % sizes
 
 
 class LaplaceNeighbours(Neighbours):
@@ -187,6 +198,46 @@ class WarpedNeighbours(Neighbours):
     ) -> Float64[Tensor, "batch factor"]:
         """The step is taken on the root and squared back, within the range."""
         return (places.clamp(min=1e-3).sqrt() + self.width / 2 * steps).clamp(0, 1).square()
+
+
+class Sharing(Views):
+    """Partners that differ in some factors and share all others; which ones is drawn anew for every pair.
+
+    A factor that differs takes any other of its values. After Locatello et al. 2020, "Weakly-supervised disentanglement
+    without compromises".
+
+    Args:
+        k: how many factors differ; None draws the number for each pair, from 1 to all but one.
+
+    Raises:
+        ValueError: for less than 1; when it is checked, for a space with no factor left to share.
+
+    """
+
+    supervision = "pairs"
+
+    def __init__(self, k: int | None = 1) -> None:
+        if k is not None and k < 1:
+            raise ValueError(f"views.k must be at least 1, got {k}")
+        self.k = k
+
+    def check(self, space: FactorSpace) -> None:
+        """Raise ValueError unless a factor is left to share."""
+        least, count = self.k or 1, len(space.factors)
+        if least >= count:
+            raise ValueError(
+                f"views.k={least} leaves no factor that partners share, since there are {count} "
+                f"({', '.join(space.names)}); expected a smaller k, or more factors"
+            )
+
+    def draw(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, attempt: int) -> Rows:
+        """Some factors at other positions."""
+        positions, sizes = space.grid(rows), torch.tensor(space.sizes)
+        keys = (rows[:, None], draws[:, None], attempt, torch.arange(len(sizes)))
+        place = hashing.uniform(seed, *keys, CHOICE).argsort(dim=1).argsort(dim=1)
+        drawn = 1 + (hashing.uniform(seed, *keys[:3], COUNT) * (len(sizes) - 1)).long()
+        differs = place < (drawn if self.k is None else self.k)
+        return space.rows(torch.where(differs, _others(positions, sizes, seed, keys), positions))
 
 
 class Unrelated(Views):
