@@ -1,6 +1,8 @@
 """Where the configs are, whether one means what it says, and what a run folder keeps of it."""
 
 import difflib
+import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -60,6 +62,12 @@ def share(part: float, number: int) -> int:
 OmegaConf.register_new_resolver("share", share, replace=True)
 OmegaConf.register_new_resolver("half", partial(share, 0.5), replace=True)
 OmegaConf.register_new_resolver("quarter", partial(share, 0.25), replace=True)
+
+
+def make_working_folder_importable() -> None:
+    """Let configs name classes of the folder that a command runs in; what is installed comes first."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def config_dir() -> Path:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,14 @@ from disentone.run.train import train
 COMMAND = [sys.executable, "-m", "disentone.cli.train"]
 
 
-def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *arguments: str, command: Sequence[str] = COMMAND, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The command in a folder of its own, without any W&B credentials, and with nothing to type on."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
     env |= {"HOME": str(folder), "OMP_NUM_THREADS": "1"} | environment
     return subprocess.run(
-        [*COMMAND, *arguments],
+        [*command, *arguments],
         cwd=folder,
         env=env,
         capture_output=True,
@@ -230,7 +233,8 @@ def test_an_objective_without_beta_needs_one_class_and_one_file(tmp_path: Path) 
     )
     arguments = ["-m", "--config-dir", "mine", "experiment=quickstart", "objective=ae", "seed=0,1", "sweep=ae", *TOY]
     arguments += ["logger=csv", "metrics.metrics=[mig]"]
-    result = run(tmp_path, *arguments, PYTHONPATH=str(tmp_path))
+    # The command itself, whose working folder Python does not look in.
+    result = run(tmp_path, *arguments, command=[str(Path(sys.executable).with_name("disentone-train"))])
     assert result.returncode == 0, result.stdout + result.stderr
     assert pd.read_csv(tmp_path / "outputs" / "ae" / "results.csv")["seed"].tolist() == [0, 1]
 

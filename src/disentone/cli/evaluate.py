@@ -17,7 +17,7 @@ from numpy.lib.npyio import NpzFile
 from rich.console import Console
 from rich.table import Table
 
-from disentone.config import check_node
+from disentone.config import check_node, make_working_folder_importable
 from disentone.files import write_atomically
 from disentone.metrics.arrays import PRESETS, check_seed
 from disentone.metrics.dci import BACKENDS
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Score, print, write. What cannot be scored is one line on standard error and exit status 1, a wrong option 2."""
     command = parser()
     options = command.parse_args(arguments)
+    make_working_folder_importable()
     try:
         chosen_metrics(wanted(options), options.dci_backend)
         check_seed(options.seed)

@@ -58,6 +58,7 @@ class LastWords:
 def main() -> None:
     """A run or a sweep; a sweep ends with its table, also when some of its runs failed."""
     typed = sys.argv[1:]
+    config.make_working_folder_importable()
     os.environ.setdefault(COMMAND, shlex.join(["disentone-train", *typed]))
     with signals.ending(LastWords.say), errors.readable(typed):
         sys.argv[1:] = naming.for_hydra(typed)
