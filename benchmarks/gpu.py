@@ -18,7 +18,8 @@ from benchmarks.measure import report
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from disentone.data import Sounds, SyntheticData
+from disentone.data import DataModule
+from disentone.data.module import Asked, AskedBatch
 from disentone.shapes import Batch
 
 PRESETS = ("tones", "tones_noisy", "syntone")
@@ -58,8 +59,9 @@ def measure(preset: str, batch: int, seconds: float) -> dict[str, dict[str, floa
     datas = {
         compiled: instantiate(composed(preset, batch, compiled).data, _convert_="all") for compiled in (False, True)
     }
-    plain: SyntheticData = datas[False]
-    sounds = Sounds(*(term.to(DEVICE) for term in plain.sounds(plain.rows("train")[:batch])[:2]))
+    plain: DataModule = datas[False]
+    rows = plain.rows("train")[:batch].to(DEVICE)
+    asked = AskedBatch(Asked(rows, plain.positions(rows)))
     cfg = composed(preset, batch, False)
     pl.seed_everything(0, verbose=False)
     vae = instantiate(cfg.model, _convert_="all")(plain.shape).to(DEVICE)
@@ -74,10 +76,10 @@ def measure(preset: str, batch: int, seconds: float) -> dict[str, dict[str, floa
         loss.backward()
         optimizer.step()
 
-    ready = plain.on_after_batch_transfer(sounds, 0)
+    ready = plain.on_after_batch_transfer(asked, 0)
     found = {}
     for compiled, data in datas.items():
-        made = lambda data=data: data.on_after_batch_transfer(sounds, 0)  # noqa: E731
+        made = lambda data=data: data.on_after_batch_transfer(asked, 0)  # noqa: E731
         for precision in ("32-true", "bf16-mixed"):
             calls = {
                 "render": made,
@@ -85,7 +87,7 @@ def measure(preset: str, batch: int, seconds: float) -> dict[str, dict[str, floa
                 "step of a ready image": lambda precision=precision: step(lambda: ready, precision),
             }
             times = milliseconds(calls, seconds)
-            duration = plain.synth.num_samples / plain.synth.sample_rate
+            duration = plain.source.num_samples / plain.frontend.sample_rate
             found[f"{preset}, {'compiled' if compiled else 'op by op'}, {precision}"] = {
                 **{f"{name} (ms)": took for name, took in times.items()},
                 "times real time": batch * duration / times["render"] * 1000,

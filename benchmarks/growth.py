@@ -15,9 +15,10 @@ import torch
 from benchmarks.cases import sounds, synth
 from benchmarks.measure import in_turns, report, threads
 
-from disentone.data import SyntheticData
+from disentone.data import DataModule
 from disentone.frontends import CQT
 from disentone.metrics import METRICS
+from disentone.sources import Tones
 from disentone.synths import Additive
 
 FIGURE = Path(__file__).parents[1] / "docs" / "images" / "growth.png"
@@ -41,7 +42,7 @@ def start(rows: int) -> Callable[[], object]:
     factors = {name: {"start": low, "stop": high, "count": side} for name, (low, high) in ranges.items()}
 
     def begun() -> object:
-        data = SyntheticData(Additive(factors=factors), CQT(), mode="on_the_fly")
+        data = DataModule(Tones(Additive(factors=factors), CQT()), mode="on_the_fly")
         return next(iter(data.train_dataloader())), data.evaluation_rows(50_000)
 
     return begun

@@ -15,27 +15,28 @@ from benchmarks.frontend import images_by_librosa
 from benchmarks.measure import in_turns, ratio, report, threads
 from tests.reference.synthesis import tone
 
-from disentone.data import SyntheticData
+from disentone.data import DataModule
 from disentone.frontends import CQT
 from disentone.frontends.halving import AT_ONCE
+from disentone.sources import Tones
 
 ROWS, ROWS_IN_LOOP = 256, 8
 
 
-def multiplications(data: SyntheticData) -> float:
+def multiplications(data: DataModule) -> float:
     """Of one row: its sum of ten partials, the halvings, the correlations of every band."""
-    cqt, samples = data.frontend, data.synth.num_samples
+    cqt, samples = data.frontend, data.source.num_samples
     steps = [2**i for i in range(max(band.step for band in cqt.bands).bit_length() - 1)]
     halvings = sum(cqt.halving.kernels.numel() * samples / step / (2 * AT_ONCE) for step in steps)
     return 2 * 10 * samples + halvings + data.shape[2] * sum(band.kernels.numel() for band in cqt.bands)
 
 
 def main() -> None:
-    data = SyntheticData(synth(), CQT(), mode="on_the_fly")
+    data = DataModule(Tones(synth(), CQT()), mode="on_the_fly")
     rows = data.rows("train")[:ROWS]
     values = data.space.values(data.positions(rows[:ROWS_IN_LOOP])).tolist()
     # The copy reads and writes: half the audio and images, twice.
-    moved = torch.zeros(ROWS * (2 * data.synth.num_samples + data.shape[1] * data.shape[2]) // 2)
+    moved = torch.zeros(ROWS * (2 * data.source.num_samples + data.shape[1] * data.shape[2]) // 2)
     target = torch.zeros_like(moved)
     square = torch.randn(2, *[round((ROWS * multiplications(data)) ** (1 / 3))] * 2)
     versions = {

@@ -24,7 +24,7 @@ from hydra.utils import instantiate
 from tests.conftest import TOY
 
 from disentone import stacked
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.stacked import Member
 from disentone.system import System
 
@@ -36,7 +36,7 @@ REPEATS = 3
 Spent = tuple[float, float]
 
 
-def parts(size: str, beta: float, seed: int) -> tuple[System, FactorData]:
+def parts(size: str, beta: float, seed: int) -> tuple[System, DataModule]:
     """A run's network, objective and data, as the command builds them."""
     cfg = config("experiment=quickstart", *SIZES[size], f"objective.beta={beta}", f"seed={seed}")
     pl.seed_everything(seed, verbose=False)

@@ -12,9 +12,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from disentone.config import config_dir, flat, plain
-from disentone.data import SyntheticData
+from disentone.data import DataModule
 from disentone.frontends import CQT
 from disentone.run.train import train
+from disentone.sources import Tones
 from disentone.synths import Additive
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
@@ -67,7 +68,7 @@ def toy(arguments: Sequence[str]) -> list[str]:
     known = dict(flat(plain(cfg)))
     if "experiment=networks" in words:
         known = {key: value for key, value in known.items() if not key.startswith("model.")}
-    if cfg.data._target_.endswith("MNIST"):
+    if cfg.source._target_.endswith("Digits"):
         known.pop("metrics.metrics")
     pairs = [(override, *override.split("=")) for override in (*TOY, *TOY_DIGITS)]
     return [
@@ -103,7 +104,7 @@ def compose_config(tmp_path: Path) -> Callable[..., DictConfig]:
     return composed
 
 
-def make_small_data() -> SyntheticData:
+def make_small_data() -> DataModule:
     """Two-factor tones of a quarter of a second, 48 rows."""
     synth = Additive(
         factors={
@@ -112,7 +113,7 @@ def make_small_data() -> SyntheticData:
         },
         duration=0.25,
     )
-    return SyntheticData(synth, CQT(hop=1024), batch_size=7, mode="on_the_fly")
+    return DataModule(Tones(synth, CQT(hop=1024)), batch_size=7, mode="on_the_fly")
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +127,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_data() -> SyntheticData:
+def small_data() -> DataModule:
     """As made above, for all tests."""
     return make_small_data()
 

@@ -24,12 +24,11 @@ def test_encode_decode_traverse_and_render_work(run_folder: Path, monkeypatch: p
     monkeypatch.chdir("/")
     run = disentone.load(elsewhere)
     rows = run.data.rows("test")[:3]
-    sounds = run.data.sounds(rows)
-    images, audio = run.data.images(rows), run.data.audio(sounds)
+    images, audio = run.data.images(rows), run.data.audio(rows)
     codes = run.model.encode(images).codes
     assert audio.shape == (3, 4000)
     assert run.model.decode(codes).shape == images.shape == (3, *run.data.shape)
-    walk = run.data.space.traverse(sounds.positions[0], "f0")
+    walk = run.data.space.traverse(run.data.positions(rows)[0], "f0")
     assert run.data.space.values(walk)[:, 0].tolist() == list(range(100, 1001, 50))
     assert run.config["objective"]["beta"] == 4
     assert not run.model.training

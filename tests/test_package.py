@@ -38,7 +38,7 @@ def test_the_wheel_works_in_an_empty_environment(python: str, tmp_path: Path) ->
     _run(work, binaries / "disentone-train", "--config-dir", "mine", "experiment=quickstart", "synth=own", *TOY)
     (scores,) = (work / "outputs" / "quickstart").glob("*/scores.json")
     assert "mig" in _run(work, binaries / "disentone-evaluate", scores.parent, "--metrics", "mig,sap")
-    code = f"import disentone; print(disentone.load({str(scores.parent)!r}).data.synth.num_partials)"
+    code = f"import disentone; print(disentone.load({str(scores.parent)!r}).data.source.synth.num_partials)"
     assert _run(tmp_path, binaries / "python", "-c", code).strip() == "4"
 
 

@@ -18,11 +18,12 @@ from torch import nn
 
 from disentone import stacked
 from disentone.checkpoints import AtomicCheckpointIO, newest, read
-from disentone.data import SyntheticData
+from disentone.data import DataModule
 from disentone.frontends import CQT, Waveform
 from disentone.models import VAE, LearnedGaussian
 from disentone.objectives import BetaVAE, Constant, Objective, Terms, Warmup
 from disentone.shapes import Batch
+from disentone.sources import Tones
 from disentone.stacked import Member
 from disentone.synths import Additive
 from disentone.system import System
@@ -46,14 +47,14 @@ class Watched(BetaVAE):
         }
 
 
-def make_data(network: str, seed: int) -> SyntheticData:
+def make_data(network: str, seed: int) -> DataModule:
     factors = {
         "f0": {"unit": "Hz", "start": 200, "stop": 900, "step": 100},
         "decay": {"unit": "1/s", "start": 0, "stop": 10, "step": 2},
     }
     synth = Additive(factors=factors, duration=0.125)
     frontend = Waveform() if network == "conv1d" else CQT(hop=1024)
-    return SyntheticData(synth, frontend, batch_size=7, mode="on_the_fly", seed=seed)
+    return DataModule(Tones(synth, frontend), batch_size=7, mode="on_the_fly", seed=seed)
 
 
 def make_run(
@@ -64,7 +65,7 @@ def make_run(
     optimizer: Callable[..., torch.optim.Optimizer] = ADAM,
     callbacks: Sequence[pl.Callback] = (),
     **settings: Any,
-) -> tuple[System, SyntheticData, pl.Trainer]:
+) -> tuple[System, DataModule, pl.Trainer]:
     """The parts of a run as the command builds them, its trainer with a checkpoint every 3 steps."""
     torch.manual_seed(seed)
     data = make_data(network, seed)

@@ -12,7 +12,8 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from tests.models.test_vae import make_vae
 
-from disentone.data import SyntheticData
+from disentone.data import DataModule
+from disentone.data.batches import Carried
 from disentone.draws import Draw
 from disentone.models import VAE, GaussianLatent, LearnedGaussian
 from disentone.objectives import BetaVAE, Constant, Terms
@@ -30,14 +31,14 @@ class Seen(BetaVAE):
         return super().forward(model, batch, step)
 
 
-def make_system(data: SyntheticData, **settings: object) -> System:
+def make_system(data: DataModule, **settings: object) -> System:
     vae = make_vae(data.shape)
     for name, value in settings.items():
         setattr(vae, name, value)
     return System(vae, Seen(2.0, Constant()), lambda parameters: torch.optim.Adam(parameters, lr=1e-2))
 
 
-def fit(system: System, data: SyntheticData, ckpt_path: Path | None = None, **settings: object) -> pl.Trainer:
+def fit(system: System, data: DataModule, ckpt_path: Path | None = None, **settings: object) -> pl.Trainer:
     defaults = {"accelerator": "cpu", "devices": 1, "max_epochs": 3, "log_every_n_steps": 1}
     trainer = pl.Trainer(
         logger=False,
@@ -49,7 +50,7 @@ def fit(system: System, data: SyntheticData, ckpt_path: Path | None = None, **se
     return trainer
 
 
-def test_training_lowers_the_held_out_loss(small_data: SyntheticData) -> None:
+def test_training_lowers_the_held_out_loss(small_data: DataModule) -> None:
     torch.manual_seed(0)
     system = make_system(small_data)
     first = fit(system, small_data, max_epochs=1).callback_metrics["validation/loss"].item()
@@ -57,7 +58,7 @@ def test_training_lowers_the_held_out_loss(small_data: SyntheticData) -> None:
     assert last < first - 100
 
 
-def test_terms_are_logged_under_their_stage(small_data: SyntheticData) -> None:
+def test_terms_are_logged_under_their_stage(small_data: DataModule) -> None:
     metrics = fit(make_system(small_data), small_data).callback_metrics
     for stage in ("train", "validation"):
         for term in [*SCALARS, "kl_per_latent/2"]:
@@ -67,13 +68,15 @@ def test_terms_are_logged_under_their_stage(small_data: SyntheticData) -> None:
 
 
 def test_an_epochs_mean_weighs_batches_by_their_size(
-    small_data: SyntheticData, monkeypatch: pytest.MonkeyPatch
+    small_data: DataModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five validation rows in batches of four and one give the same mean as in one batch."""
     monkeypatch.setattr(GaussianLatent, "sample", lambda latent, draw: latent.mean)
     system = make_system(small_data)
-    sounds = small_data.sounds(small_data.rows("validation"))
-    batch = small_data.on_after_batch_transfer(sounds, 0)
+    rows = small_data.rows("validation")
+    batch = small_data.on_after_batch_transfer(
+        small_data.on_before_batch_transfer(Carried("validation", rows, torch.arange(len(rows))), 0), 0
+    )
     expected = system.objective(system.model, batch._replace(draw=Draw(0, -1, batch.rows)), 0)["reconstruction"].item()
     small_data.batch_size, before = 4, small_data.batch_size
     try:
@@ -84,7 +87,7 @@ def test_an_epochs_mean_weighs_batches_by_their_size(
     assert result["validation/reconstruction"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_learned_width_is_logged_and_trained(small_data: SyntheticData) -> None:
+def test_a_learned_width_is_logged_and_trained(small_data: DataModule) -> None:
     system = make_system(small_data, likelihood=LearnedGaussian(0.5))
     metrics = fit(system, small_data).callback_metrics
     assert metrics["validation/likelihood_scale"].item() < 0.5
@@ -129,7 +132,7 @@ class NoWaiting(pl.Callback):
 
 
 @pytest.mark.gpu
-def test_gpu_steps_have_the_losses_of_the_cpu(small_data: SyntheticData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_steps_have_the_losses_of_the_cpu(small_data: DataModule, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the draws, whose logarithm and cosine round otherwise there."""
     monkeypatch.setattr(GaussianLatent, "sample", lambda latent, draw: latent.mean)
     losses = []
@@ -145,7 +148,7 @@ def test_gpu_steps_have_the_losses_of_the_cpu(small_data: SyntheticData, monkeyp
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_a_gpu_step_never_makes_the_host_wait(precision: str, small_data: SyntheticData) -> None:
+def test_a_gpu_step_never_makes_the_host_wait(precision: str, small_data: DataModule) -> None:
     """On the fly, images in float32 and the network in bf16; steps that no logger writes."""
     system = make_system(small_data)
     settings = {"accelerator": "gpu", "precision": precision, "max_epochs": 2, "log_every_n_steps": 1000}
@@ -154,7 +157,7 @@ def test_a_gpu_step_never_makes_the_host_wait(precision: str, small_data: Synthe
 
 
 @pytest.mark.gpu
-def test_bf16_lowers_the_loss_as_float32_does(small_data: SyntheticData) -> None:
+def test_bf16_lowers_the_loss_as_float32_does(small_data: DataModule) -> None:
     losses = []
     for precision in ("32-true", "bf16-mixed"):
         torch.manual_seed(0)
@@ -163,7 +166,7 @@ def test_bf16_lowers_the_loss_as_float32_does(small_data: SyntheticData) -> None
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
-def test_a_step_asks_the_device_for_nothing(small_data: SyntheticData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_asks_the_device_for_nothing(small_data: DataModule, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors of the meta device have no contents, so whatever waits for a number fails."""
     system = make_system(small_data).to("meta")
     monkeypatch.setattr(system, "_is_logged_step", lambda: False)
@@ -194,7 +197,7 @@ class Watch(pl.Callback):
 PASSES = {"max_epochs": 4, "accumulate_grad_batches": 4, "num_sanity_val_steps": 0}  # of 6 batches: 2 steps
 
 
-def test_where_several_batches_make_a_step_every_pass_shows_each_row_once(small_data: SyntheticData) -> None:
+def test_where_several_batches_make_a_step_every_pass_shows_each_row_once(small_data: DataModule) -> None:
     watch = Watch()
     trainer = fit(make_system(small_data), small_data, callbacks=[watch], **PASSES)
     assert trainer.global_step == 8
@@ -206,7 +209,7 @@ def test_where_several_batches_make_a_step_every_pass_shows_each_row_once(small_
 
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_a_run_resumed_amid_a_pass_of_short_steps_goes_on_as_the_uninterrupted_one(
-    step: int, small_data: SyntheticData, tmp_path: Path
+    step: int, small_data: DataModule, tmp_path: Path
 ) -> None:
     whole, part = (Watch(), Watch())
     kept = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
@@ -233,7 +236,7 @@ def test_a_run_resumed_amid_a_pass_of_short_steps_goes_on_as_the_uninterrupted_o
         ({"val_check_interval": 5, "check_val_every_n_epoch": None, "accumulate_grad_batches": 1}, [5, 10, 15, 20]),
     ],
 )
-def test_validations_are_counted_in_steps(settings: dict, expected: list[int], small_data: SyntheticData) -> None:
+def test_validations_are_counted_in_steps(settings: dict, expected: list[int], small_data: DataModule) -> None:
     watch = Watch()
     fit(make_system(small_data), small_data, callbacks=[watch], **{**PASSES, **settings})
     assert watch.validated == expected
@@ -248,7 +251,7 @@ class Reached(Seen):
         self.reached = [*getattr(self, "reached", []), step]
 
 
-def test_a_milestone_is_reached_once_where_several_batches_make_a_step(small_data: SyntheticData) -> None:
+def test_a_milestone_is_reached_once_where_several_batches_make_a_step(small_data: DataModule) -> None:
     system = make_system(small_data)
     system.objective = Reached(2.0, Constant())
     fit(system, small_data, **PASSES)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.models import Latent, Model
 from disentone.shapes import Rows
 from disentone.system import System
@@ -28,7 +28,7 @@ class Walk(NamedTuple):
 
 
 @torch.no_grad()
-def encode(vae: Model, data: FactorData, rows: Rows, device: torch.device) -> Latent:
+def encode(vae: Model, data: DataModule, rows: Rows, device: torch.device) -> Latent:
     """What is known of rows in the latent space, encoded in large batches on ``device``, answered on the CPU.
 
     Raises:
@@ -41,7 +41,7 @@ def encode(vae: Model, data: FactorData, rows: Rows, device: torch.device) -> La
     return latent
 
 
-def _blame(data: FactorData, rows: Rows, device: torch.device) -> str:
+def _blame(data: DataModule, rows: Rows, device: torch.device) -> str:
     """Why codes are not finite."""
     if all(data.images(part.to(device)).isfinite().all() for part in torch.split(rows, BATCH)):
         return (
@@ -60,7 +60,7 @@ def use(latent: Latent) -> Float[Tensor, "latent"]:
 
 
 @torch.no_grad()
-def walk_latents(vae: Model, data: FactorData, device: torch.device, steps: int, latents: int) -> Walk:
+def walk_latents(vae: Model, data: DataModule, device: torch.device, steps: int, latents: int) -> Walk:
     """From the first validation row, each of the most used latents in turn walked over its range; on the CPU.
 
     The range is that of the codes of validation rows, and the model says which values lie in it. Latents that the
@@ -79,7 +79,7 @@ def walk_latents(vae: Model, data: FactorData, device: torch.device, steps: int,
     return Walk(chosen, nats, values, images.view(len(chosen), steps, *vae.shape))
 
 
-def model_and_data(trainer: pl.Trainer) -> tuple[Model, FactorData]:
+def model_and_data(trainer: pl.Trainer) -> tuple[Model, DataModule]:
     """What a callback encodes: the network and the data module that a trainer is running."""
     system: System = trainer.lightning_module  # type: ignore[assignment]
     return system.model, trainer.datamodule  # type: ignore[attr-defined]

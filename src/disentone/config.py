@@ -37,6 +37,10 @@ INCIDENTAL = (
     "data.cache",
     "data.compile",
     "data.num_workers",
+    "data.source.download",
+    "data.source.folder",
+    "source.download",
+    "source.folder",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.max_time",
@@ -47,7 +51,7 @@ INCIDENTAL = (
 # 1.0 is all of the batches here, 1 a single one.
 SHARES_OR_COUNTS = ("trainer.limit_", "trainer.val_check_interval")
 TOP = {"name": str, "seed": int, "strength": str | None, "sweep": str, "run_dir": str}
-NODES = {"synth", "frontend", "data", "model", "objective", "metrics", "optimizer", "trainer"}
+NODES = {"synth", "frontend", "source", "data", "model", "objective", "metrics", "optimizer", "trainer"}
 MAPPINGS = {"callbacks", "logger"}
 OPTIONAL = {"synth", "frontend", "strength"}
 SEEDS = 2**32

@@ -119,8 +119,8 @@ def samples(images: Image, title: str, frontend: Frontend | None) -> Figure:
 
 def latent_map(
     codes: Codes,
-    positions: Positions,
-    space: FactorSpace,
+    positions: Positions | None,
+    space: FactorSpace | None,
     names: tuple[str, str],
     title: str,
     manifold: Float[Tensor, "tile channel *tile_size"] | None,
@@ -132,8 +132,8 @@ def latent_map(
 
     Args:
         codes: [row 2] of the two.
-        positions: [row factor] integers, which colour the points.
-        space: names the factors and their values.
+        positions: [row factor] integers, which colour the points; None leaves them grey.
+        space: names the factors and their values; None where nothing is known of any.
         names: of the two latents.
         title: of the figure.
         manifold: decoded images on the square grid of ``values``, the first latent fastest; None draws none.
@@ -142,11 +142,16 @@ def latent_map(
         reach: how far from 0 the plane is shown.
 
     """
-    count = len(space.factors) + (manifold is not None)
+    factors = [None] if space is None else space.factors
+    count = len(factors) + (manifold is not None)
     figure = Figure(figsize=(0.4 + 4.2 * count, 4.2), layout="constrained")
     panels = figure.subplots(1, count, squeeze=False)[0]
     figure.suptitle(title, fontsize=9)
-    for k, (axes, factor) in enumerate(zip(panels, space.factors, strict=False)):
+    for k, (axes, factor) in enumerate(zip(panels, factors, strict=False)):
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=names[0], ylabel=names[1], aspect="equal")
+        if factor is None or positions is None:
+            axes.scatter(*codes.T.numpy(), c="0.4", s=3, alpha=0.6, lw=0)
+            continue
         colours = ListedColormap(CATEGORIES[: len(factor)]) if len(factor) <= len(CATEGORIES) else HEAT
         points = axes.scatter(*codes.T.numpy(), c=positions[:, k].numpy(), cmap=colours, s=3, alpha=0.6, lw=0)
         points.set_clim(-0.5, len(factor) - 0.5)
@@ -154,7 +159,6 @@ def latent_map(
         bar = figure.colorbar(points, ax=axes, ticks=ticks, label=factor.name)
         bar.solids.set_alpha(1)  # type: ignore[union-attr]
         bar.ax.set_yticklabels([factor.describe(tick) for tick in ticks], fontsize=7)
-        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=names[0], ylabel=names[1], aspect="equal")
     if manifold is not None:
         side = values.shape[1]
         # From the top: the second latent's largest value first.

@@ -1,7 +1,7 @@
 """A finished run, back in three lines of a notebook."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from hydra.utils import get_class, instantiate
 
 from disentone import checkpoints
 from disentone.config import check_node
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.errors import message
 from disentone.models import Model
 from disentone.provenance import code, provenance
@@ -20,7 +20,7 @@ from disentone.run.folder import RunFolder
 from disentone.signatures import accepted
 
 # A look at a run should neither render nor fetch all of its data, and a run folder names the place.
-WITHOUT_WRITING = {"mode": "on_the_fly", "download": False}
+WITHOUT_WRITING = {"mode": "on_the_fly", "source": {"download": False}}
 BUILT = ("data", "model")
 
 
@@ -28,7 +28,7 @@ class Run(NamedTuple):
     """What a run folder holds: the trained network, its data, and the config that made both."""
 
     model: Model
-    data: FactorData
+    data: DataModule
     config: dict[str, Any]
 
 
@@ -68,8 +68,7 @@ def load(
         raise ValueError(f"{folder} has no checkpoint {checkpoint}; there are {_names(path.parent)}")
     weights = _weights(path, device)
 
-    taken = accepted(get_class(config["data"]["_target_"]))
-    config["data"] |= {key: value for key, value in WITHOUT_WRITING.items() if key in taken}
+    _overwrite(config["data"], WITHOUT_WRITING)
     try:
         data = instantiate(config["data"], _convert_="all")
         data.setup()
@@ -82,6 +81,16 @@ def load(
         what = " ".join(str(error).split())[:300]
         raise ValueError(f"{path} is of another network than {folder}/config.yaml describes: {what}") from error
     return Run(model, data, config)
+
+
+def _overwrite(node: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    """Settings that a node's class takes, and those of the nodes in it."""
+    taken = accepted(get_class(node["_target_"]))
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            _overwrite(node[key], value)
+        elif key in taken:
+            node[key] = value
 
 
 def _warn_of_other_code(folder: RunFolder) -> None:

@@ -20,8 +20,8 @@ from torch.func import functional_call, vmap
 from torch.utils.data import DataLoader
 
 from disentone.callbacks import Progress
-from disentone.data import FactorData
-from disentone.data.factor_data import batches_done
+from disentone.data import DataModule
+from disentone.data.batches import batches_done
 from disentone.draws import Draw
 from disentone.models import Model
 from disentone.objectives import Objective, Terms
@@ -49,7 +49,7 @@ class Member:
 
     """
 
-    def __init__(self, system: System, data: FactorData, trainer: pl.Trainer) -> None:
+    def __init__(self, system: System, data: DataModule, trainer: pl.Trainer) -> None:
         self.system, self.data, self.trainer, self.loop = system, data, trainer, trainer.fit_loop
         self.error: Exception | None = None
         """Why it is lost."""
@@ -313,7 +313,7 @@ class StackedData(pl.LightningDataModule):
 
     """
 
-    def __init__(self, streams: Sequence[FactorData]) -> None:
+    def __init__(self, streams: Sequence[DataModule]) -> None:
         super().__init__()
         self.streams = streams
 

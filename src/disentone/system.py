@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from disentone.data import FactorData
-from disentone.data.factor_data import batches_done
+from disentone.data import DataModule
+from disentone.data.batches import batches_done
 from disentone.draws import Draw
 from disentone.models import Model, WhitenedMLP
 from disentone.objectives import Objective, Terms
@@ -44,13 +44,17 @@ class System(pl.LightningModule):
         super().__init__()
         self.model, self.objective, self.optimizer, self.seed = model, objective, optimizer, seed
 
-    def supervision(self, data: FactorData) -> str:
+    def supervision(self, data: DataModule) -> str:
         """What the method is told beside the images."""
         return self.objective.supervision(data)
 
-    def check(self, data: FactorData) -> None:
+    def check(self, data: DataModule) -> None:
         """Raise ValueError where objective, model and data do not belong together."""
         self.objective.check(self.model)
+        if self.objective.labels and data.space is None:
+            raise ValueError(
+                f"the {self.objective.title} objective learns from labels, and the source knows none; take another"
+            )
         if self.objective.learns_from_pairs and data.views is None:
             raise ValueError(
                 f"the {self.objective.title} objective learns from pairs, and the data has none; take "
@@ -117,8 +121,8 @@ class System(pl.LightningModule):
         return optimizer
 
     @property
-    def _data(self) -> FactorData:
-        data: FactorData = self.trainer.datamodule  # type: ignore[attr-defined]
+    def _data(self) -> DataModule:
+        data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         return data
 
     def _step(self, stage: str, batch: Batch, number: int) -> Scalar:

@@ -12,7 +12,7 @@ from disentone.run.train import train
 @pytest.mark.parametrize("words", [["model.latents=2"], ["model.latents=3"], ["model.latents=2", "method=fsq"]])
 def test_a_run_on_digits_ends_in_a_gif_of_its_maps(words: list[str], compose_config, tmp_path: Path) -> None:
     arguments = ["experiment=mnist", "logger=csv", *words]
-    epochs = ["trainer.max_steps=-1", "trainer.max_epochs=3", "trainer.val_check_interval=1.0", "data.split=t10k"]
+    epochs = ["trainer.max_steps=-1", "trainer.max_epochs=3", "trainer.val_check_interval=1.0", "source.split=t10k"]
     train(compose_config([*arguments, *toy(arguments), *epochs]))
     figures = tmp_path / "run" / "figures"
     assert len(list(figures.glob("latent_map_*.png"))) == 3

@@ -10,10 +10,10 @@ from tests.test_system import make_system
 
 from disentone.callbacks import Scores
 from disentone.callbacks.scores import for_json, unexplained_variance
-from disentone.data import SyntheticData
+from disentone.data import DataModule
 
 
-def fit(folder: Path, data: SyntheticData, callback: Scores, epochs: int, checkpoint: Path | None = None) -> pl.Trainer:
+def fit(folder: Path, data: DataModule, callback: Scores, epochs: int, checkpoint: Path | None = None) -> pl.Trainer:
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=epochs,
@@ -33,7 +33,7 @@ def make(folder: Path) -> Scores:
     return Scores(folder, metrics=["mig", "modularity"], validation_metrics="mig")
 
 
-def test_a_resumed_run_keeps_the_scores_of_its_first_network(tmp_path: Path, small_data: SyntheticData) -> None:
+def test_a_resumed_run_keeps_the_scores_of_its_first_network(tmp_path: Path, small_data: DataModule) -> None:
     first = make(tmp_path)
     trainer = fit(tmp_path, small_data, first, epochs=1)
     assert {"untrained/mig", "untrained/mig/f0", "untrained/modularity", "untrained/active_units"} == {
@@ -58,7 +58,7 @@ def test_what_is_undefined_is_null_in_json() -> None:
     assert for_json({"a": math.nan, "b": math.inf, "c": 0.5}) == {"a": None, "b": None, "c": 0.5}
 
 
-def test_unexplained_variance_is_the_error_beside_the_mean_images(small_data: SyntheticData) -> None:
+def test_unexplained_variance_is_the_error_beside_the_mean_images(small_data: DataModule) -> None:
     vae, rows = make_system(small_data).model, small_data.rows("test")
     images = small_data.images(rows).double()
     with torch.no_grad():

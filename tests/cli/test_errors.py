@@ -17,32 +17,35 @@ from disentone.report.results import SweepResults
 from disentone.run.folder import RunFolder, State
 
 BAD = [
-    ("synth.factors.f0.step=0", "factor f0: step must be a number other than 0 (data.synth)"),
+    ("synth.factors.f0.step=0", "factor f0: step must be a number other than 0 (data.source.synth)"),
     (
         "synth.factors.f0.step=-50",
-        "factor f0: a step of -50 leads away from stop 1000; start is 100 (data.synth)",
+        "factor f0: a step of -50 leads away from stop 1000; start is 100 (data.source.synth)",
     ),
     (
         "synth.factors.f0.step=70",
-        "factor f0: no step of 70 from 100 hits stop 1000; the nearest below is 940, the next 1010 (data.synth)",
+        "factor f0: no step of 70 from 100 hits stop 1000; the nearest below is 940, the next 1010 (data.source.synth)",
     ),
     (
         "synth.factors.f0.stop=100",
-        "factor f0: 1 value(s), expected at least 2; give a constant to the synth's `fixed` instead (data.synth)",
+        "factor f0: 1 value(s), expected at least 2; give a constant to the synth's `fixed` instead "
+        "(data.source.synth)",
     ),
-    ("synth.factors.f0.start=nan", "factor f0: start must be a finite number, got nan (data.synth)"),
-    ("synth.factors.f0.start=abc", "factor f0: start must be a finite number, got 'abc' (data.synth)"),
-    ("synth.factors.f0.stop=9000", "f0 reaches 9000 Hz; it must stay below Nyquist, 8000 Hz (data.synth)"),
+    ("synth.factors.f0.start=nan", "factor f0: start must be a finite number, got nan (data.source.synth)"),
+    ("synth.factors.f0.start=abc", "factor f0: start must be a finite number, got 'abc' (data.source.synth)"),
+    ("synth.factors.f0.stop=9000", "f0 reaches 9000 Hz; it must stay below Nyquist, 8000 Hz (data.source.synth)"),
     (
         "+synth.factors.volume={start: 0, stop: 1, step: 1}",
-        "Additive has no parameter volume; it has f0, slope, inharmonicity, decay, snr_db, presence (data.synth)",
+        "Additive has no parameter volume; it has f0, slope, inharmonicity, decay, snr_db, presence "
+        "(data.source.synth)",
     ),
     (
         "+synth.factors.f0.sart=3",
-        "factor f0: unknown key sart; known are unit, start, stop, step, count, spacing, values, labels (data.synth)",
+        "factor f0: unknown key sart; known are unit, start, stop, step, count, spacing, values, labels "
+        "(data.source.synth)",
     ),
-    ("+synth.fixed.decay=-1", "decay is both a factor and fixed; remove one of the two (data.synth)"),
-    ("+synth.fixed.presence=evn", "presence has no value evn; it has all, odd, even (data.synth)"),
+    ("+synth.fixed.decay=-1", "decay is both a factor and fixed; remove one of the two (data.source.synth)"),
+    ("+synth.fixed.presence=evn", "presence has no value evn; it has all, odd, even (data.source.synth)"),
     (
         "synth.fixed={presence: odd}",
         "synth.fixed: an entry that is not there yet is added with +synth.fixed.<name>=<value>",
@@ -56,16 +59,16 @@ BAD = [
     ("synth.durations=1", "synth.durations: there is no such key; did you mean synth.duration?"),
     ("trainer.max_step=3", "trainer.max_step: there is no such key; did you mean trainer.max_steps?"),
     ("+trainer.max_step=3", "trainer.max_step: pytorch_lightning.Trainer takes no max_step; did you mean max_steps?"),
-    ("synth.duration=0", "duration must hold at least one sample, got 0 s at 16000 Hz (data.synth)"),
-    ("synth.duration=abc", "data.synth.duration: expected float, got 'abc'"),
-    ("synth.partials=0", "partials must be at least 1, got 0 (data.synth)"),
-    ("synth.partials=2.5", "data.synth.partials: expected int, got 2.5"),
+    ("synth.duration=0", "duration must hold at least one sample, got 0 s at 16000 Hz (data.source.synth)"),
+    ("synth.duration=abc", "data.source.synth.duration: expected float, got 'abc'"),
+    ("synth.partials=0", "partials must be at least 1, got 0 (data.source.synth)"),
+    ("synth.partials=2.5", "data.source.synth.partials: expected int, got 2.5"),
     (
         "synth.amplitude_law=cubic",
-        "amplitude_law must be exponential, power, linear or linear_per_k, got cubic (data.synth)",
+        "amplitude_law must be exponential, power, linear or linear_per_k, got cubic (data.source.synth)",
     ),
-    ("synth.gain=loud", "gain must be fixed or peak, got loud (data.synth)"),
-    ("synth.onset=2", "onset must be from 0 s to below the duration (0.25 s), got 2 (data.synth)"),
+    ("synth.gain=loud", "gain must be fixed or peak, got loud (data.source.synth)"),
+    ("synth.onset=2", "onset must be from 0 s to below the duration (0.25 s), got 2 (data.source.synth)"),
     ("objective.beta=-1", "objective.beta must be a number of 0 or more, got -1 (objective)"),
     ("objective.beta=nan", "objective.beta must be a number of 0 or more, got nan (objective)"),
     ("objective.beta=high", "objective.beta: expected float, got 'high'"),
@@ -77,12 +80,12 @@ BAD = [
     ("model.encoder.channels=[]", "channels and hidden must be at least 1 each, got [] and 16"),
     ("model.encoder.channels=[0]", "channels and hidden must be at least 1 each, got [0] and 16"),
     ("model.encoder.channels=4", "model.encoder.channels: expected Sequence[int], got 4"),
-    ("frontend.hop=0", "hop must be above 0, got 0 (data.frontend)"),
+    ("frontend.hop=0", "hop must be above 0, got 0 (data.source.frontend)"),
     (
         "frontend.fmin=130.8",
-        "80 bins from 130.8 Hz reach 13.1 kHz, above Nyquist (8 kHz); use at most 71 bins (data.frontend)",
+        "80 bins from 130.8 Hz reach 13.1 kHz, above Nyquist (8 kHz); use at most 71 bins (data.source.frontend)",
     ),
-    ("frontend.floor_db=10", "floor_db must lie below 0 dB (and above -300), got 10 (data.frontend)"),
+    ("frontend.floor_db=10", "floor_db must lie below 0 dB (and above -300), got 10 (data.source.frontend)"),
     ("data.batch_size=0", "batch_size must lie in 1..160 (the training rows), got 0 (data)"),
     ("data.batch_size=1000", "batch_size must lie in 1..160 (the training rows), got 1000 (data)"),
     ("data.mode=chached", "data.mode must be auto, on_the_fly or cached, got chached (data)"),
@@ -102,7 +105,7 @@ BAD = [
     (
         "+colour=blue",
         "colour: there is no such key; there are callbacks, data, frontend, logger, metrics, model, name, objective, "
-        "optimizer, run_dir, seed, sweep, synth, trainer",
+        "optimizer, run_dir, seed, source, sweep, synth, trainer",
     ),
     # Numbers are numbers: true is none, and a list is looked at as a whole.
     ("seed=true", "seed: expected int, got True"),
@@ -111,17 +114,17 @@ BAD = [
     ("model.encoder.channels=[4,true]", "model.encoder.channels: expected Sequence[int], got [4, True]"),
     ("model.encoder.hidden=true", "model.encoder.hidden: expected int, got True"),
     ("data.batch_size=true", "data.batch_size: expected int, got True"),
-    ("synth.partials=true", "data.synth.partials: expected int, got True"),
+    ("synth.partials=true", "data.source.synth.partials: expected int, got True"),
     ("metrics.seed=-1", "metrics.seed must lie in 0..4294967295, got -1"),
-    ("synth.factors.f0=5", "data.synth.factors.f0: expected keys with values, got 5"),
-    ("+synth.fixed.snr_db=true", "data.synth.fixed.snr_db: expected float | str, got True"),
+    ("synth.factors.f0=5", "data.source.synth.factors.f0: expected keys with values, got 5"),
+    ("+synth.fixed.snr_db=true", "data.source.synth.fixed.snr_db: expected float | str, got True"),
     (
         "+synth.fixed.snr_db=-1e9",
-        "snr_db goes down to -1e+09 dB, noise that no number can hold; expected -200 dB or more (data.synth)",
+        "snr_db goes down to -1e+09 dB, noise that no number can hold; expected -200 dB or more (data.source.synth)",
     ),
     (
         "frontend.bins=1000000",
-        "1000000 bins from 65.406 Hz reach inf kHz, above Nyquist (8 kHz); use at most 83 bins (data.frontend)",
+        "1000000 bins from 65.406 Hz reach inf kHz, above Nyquist (8 kHz); use at most 83 bins (data.source.frontend)",
     ),
     ("optimizer.lr=inf", "optimizer.lr: expected finite numbers, got inf"),
     ("optimizer.betas=[0.9,0.99]", "optimizer.betas: it is not set yet; +optimizer.betas=<value> sets it"),
@@ -242,20 +245,20 @@ F0 = "f0: {start: 100, stop: 1000, step: 50}"
 OWN = [
     (
         f"{TONE}factors: {{{F0}, decay: {{values: 5}}}}",
-        "factor decay: values must be a list of numbers, got 5 (data.synth)",
+        "factor decay: values must be a list of numbers, got 5 (data.source.synth)",
     ),
     (
         f"{TONE}factors: {{{F0}, decay: {{start: 0, stop: 10, count: 1e9}}}}",
-        "factor decay: count must be a whole number, got 1000000000.0 (data.synth)",
+        "factor decay: count must be a whole number, got 1000000000.0 (data.source.synth)",
     ),
     (
         f"{TONE}factors: {{{F0}, decay: {{start: 0, stop: 10, step: 1e-9}}}}",
         "factor decay: 10,000,000,001 values, expected at most 2,000,000; take fewer, and let data.continuous=true "
-        "draw between them (data.synth)",
+        "draw between them (data.source.synth)",
     ),
     (
         f"{TONE}factors: [{{{F0}}}]",
-        "data.synth.factors: expected keys with values, got [{'f0': {'start': 100, 'stop': 1000, 'step': 50}}]",
+        "data.source.synth.factors: expected keys with values, got [{'f0': {'start': 100, 'stop': 1000, 'step': 50}}]",
     ),
     (
         f"{TONE}factors:\n\tf0: 5",
@@ -300,11 +303,9 @@ def test_an_experiment_without_its_package_is_told_what_it_lacks(monkeypatch, tm
     assert "`# @package _global_`" in answer
 
 
-def test_an_option_of_another_kind_of_data_is_no_option_of_digits(monkeypatch, tmp_path: Path) -> None:
-    answer = call(monkeypatch, tmp_path, "experiment=mnist", "data.max_rows=100")
-    assert (
-        answer == "disentone: data.max_rows: the data that is chosen here has no max_rows; --cfg job shows what it has"
-    )
+def test_an_option_of_digits_is_no_option_of_tones(monkeypatch, tmp_path: Path) -> None:
+    answer = call(monkeypatch, tmp_path, "experiment=quickstart", "source.split=t10k")
+    assert answer == "disentone: source.split: the source that is chosen here has no split; --cfg job shows what it has"
 
 
 def test_adams_betas_are_a_list_in_yaml(monkeypatch, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from hydra.utils import instantiate
 from conftest import TOY
 from disentone.callbacks import held_out as callback
 from disentone.config import check
-from disentone.data import Correlated, HeldOut, Region, SyntheticData, synthetic
+from disentone.data import Correlated, DataModule, HeldOut, Region
+from disentone.data import split as splits
 from disentone.frontends import CQT
 from disentone.run.train import train
+from disentone.sources import Tones
 from disentone.synths import Additive
 
 FACTORS = {
@@ -32,12 +34,12 @@ HUGE = {
 }
 
 
-def make_data(held_out: HeldOut | None, **settings: object) -> SyntheticData:
+def make_data(held_out: HeldOut | None, **settings: object) -> DataModule:
     synth = Additive(factors=FACTORS, duration=0.1)
-    return SyntheticData(synth, CQT(hop=1024), mode="on_the_fly", held_out=held_out, batch_size=8, **settings)
+    return DataModule(Tones(synth, CQT(hop=1024)), mode="on_the_fly", held_out=held_out, batch_size=8, **settings)
 
 
-def values(data: SyntheticData, split: str) -> torch.Tensor:
+def values(data: DataModule, split: str) -> torch.Tensor:
     return data.space.values(data.space.grid(data.rows(split)))
 
 
@@ -61,9 +63,9 @@ def test_batches_hold_kept_rows_only() -> None:
     data = make_data(Region(above={"f0": 500}))
     loader = data.train_dataloader()
     stream = iter(loader)
-    positions = torch.cat([next(stream).positions for _ in range(len(loader))])
-    assert data.space.values(positions)[:, 0].max() == 500
-    assert sorted(data.space.rows(positions).tolist()) == sorted(data.rows("train").tolist())
+    rows = torch.cat([next(stream).rows for _ in range(len(loader))])
+    assert data.space.values(data.positions(rows))[:, 0].max() == 500
+    assert sorted(rows.tolist()) == sorted(data.rows("train").tolist())
 
 
 def test_correlated_factors_go_together_in_training_only() -> None:
@@ -77,13 +79,13 @@ def test_correlated_factors_go_together_in_training_only() -> None:
 
 @pytest.mark.parametrize("held_out", [Region(above={"f0": 800, "decay": 8}), Correlated("f0", "decay")])
 def test_of_ten_billion_rows_a_sample_is_listed(held_out: HeldOut, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synthetic, "MOST_LISTED", 2_500)
-    monkeypatch.setattr(synthetic, "LISTED_AT_ONCE", 1_000)
-    monkeypatch.setattr(synthetic, "MOST_MEASURED", 500)
+    monkeypatch.setattr(splits, "MOST_LISTED", 2_500)
+    monkeypatch.setattr(splits, "LISTED_AT_ONCE", 1_000)
+    monkeypatch.setattr(splits, "MOST_MEASURED", 500)
     monkeypatch.setattr(callback, "MOST_SEARCHED", 5_000)
     synth = Additive(factors=HUGE, duration=0.1)
     settings = {"mode": "on_the_fly", "batch_size": 8}
-    whole, data = (SyntheticData(synth, CQT(hop=1024), held_out=held, **settings) for held in (None, held_out))
+    whole, data = (DataModule(Tones(synth, CQT(hop=1024)), held_out=held, **settings) for held in (None, held_out))
     assert len(data.space) == 317**4 > 10**10
     for split, listed in (("train", 2_500), ("validation", 500)):
         rows = whole.rows(split, listed)

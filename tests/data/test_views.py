@@ -10,7 +10,9 @@ from omegaconf import OmegaConf
 from scipy import stats
 
 from disentone.config import config_dir
-from disentone.data import Correlated, HeldOut, Region, SyntheticData
+from disentone.data import Correlated, DataModule, HeldOut, Region
+from disentone.data.batches import Carried
+from disentone.data.module import AskedBatch
 from disentone.data.views import (
     CorrelatedNeighbours,
     GaussianNeighbours,
@@ -26,6 +28,7 @@ from disentone.data.views import (
 )
 from disentone.factors import FactorSpace
 from disentone.frontends import CQT
+from disentone.sources import Tones
 from disentone.synths import Additive
 
 LAWS = (LaplaceNeighbours, GaussianNeighbours, StudentNeighbours, UniformNeighbours, CorrelatedNeighbours)
@@ -162,17 +165,21 @@ def tones() -> FactorSpace:
     return synth.space
 
 
-def make_data(mode: str, tmp_path, random_phase: bool = False, **settings: object) -> SyntheticData:
+def make_data(mode: str, tmp_path, random_phase: bool = False, **settings: object) -> DataModule:
     factors = {"f0": {"start": 200, "stop": 900, "step": 100}, "decay": {"start": 0, "stop": 10, "step": 2}}
     synth = Additive(factors=factors, duration=0.25, random_phase=random_phase)
-    data = SyntheticData(
-        synth, CQT(hop=1024), batch_size=7, mode=mode, views=LaplaceNeighbours(), cache_dir=tmp_path, **settings
-    )
+    source = Tones(synth, CQT(hop=1024))
+    data = DataModule(source, batch_size=7, mode=mode, views=LaplaceNeighbours(), cache_dir=tmp_path, **settings)
     data.setup()
     return data
 
 
-def batches(data: SyntheticData, count: int) -> list:
+def asked(data: DataModule, carried: Carried) -> AskedBatch:
+    """Which images a loader's batch becomes."""
+    return data.on_before_batch_transfer(carried, 0)
+
+
+def batches(data: DataModule, count: int) -> list:
     """The first training batches, images made."""
     loader = iter(data.train_dataloader())
     return [data.on_after_batch_transfer(data.on_before_batch_transfer(next(loader), 0), 0) for _ in range(count)]
@@ -185,8 +192,9 @@ def test_cached_and_rendered_partners_are_the_same_rows(tmp_path) -> None:
         for name in ("image", "partner"):
             torch.testing.assert_close(getattr(one, name), getattr(other, name), atol=1e-3, rtol=0)
     data = make_data("on_the_fly", tmp_path)
-    (rows, draws, _) = next(iter(data.train_dataloader().sampler))
-    partners = data.views.partners(data.space, rows, draws, data.seed)
+    carried = next(iter(data.train_dataloader().sampler))
+    partners = data.partners(carried.rows, carried.draws)
+    assert torch.equal(partners, data.views.partners(data.space, carried.rows, carried.draws, data.seed))
     torch.testing.assert_close(rendered[0].partner, data.images(partners))
 
 
@@ -202,17 +210,17 @@ def test_partners_change_from_pass_to_pass_and_validation_keeps_its_own(tmp_path
     ]
     assert 0 < len(again)
     assert not all(again)
-    validations = [next(iter(data.val_dataloader())).partners.keys for _ in range(2)]
+    validations = [asked(data, next(iter(data.val_dataloader()))).partners.keys for _ in range(2)]
     assert torch.equal(*validations)
 
 
 def test_renewed_nuisances_renew_those_of_partners_too(tmp_path) -> None:
     data = make_data("on_the_fly", tmp_path, random_phase=True, renew_nuisances=True)
     loader = iter(data.train_dataloader())
-    sounds = [next(loader) for _ in range(12)]
-    assert (sounds[0].partners.keys < len(data.space)).all()
-    assert (sounds[-1].partners.keys >= len(data.space)).all()
-    assert torch.equal(data.space.rows(sounds[-1].partners.positions), sounds[-1].partners.keys % len(data.space))
+    first, *_, last = (asked(data, next(loader)).partners for _ in range(12))
+    assert (first.keys < len(data.space)).all()
+    assert (last.keys >= len(data.space)).all()
+    assert torch.equal(data.space.rows(last.positions), last.keys % len(data.space))
 
 
 def mistakes() -> list[tuple[Callable[[], object], str]]:
@@ -223,7 +231,7 @@ def mistakes() -> list[tuple[Callable[[], object], str]]:
         (lambda: LaplaceNeighbours(redraw=1.5), r"views.redraw is a probability and must lie in 0..1, got 1.5"),
         (lambda: CorrelatedNeighbours(correlation=1), r"views.correlation must lie in 0..1, 1 excluded, got 1"),
         (
-            lambda: SyntheticData(synth, CQT(hop=1024), batch_size=2, continuous=True, views=Itself()),
+            lambda: DataModule(Tones(synth, CQT(hop=1024)), batch_size=2, continuous=True, views=Itself()),
             "cannot go with data.continuous",
         ),
     ]

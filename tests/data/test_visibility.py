@@ -5,8 +5,9 @@ import itertools
 import pytest
 import torch
 
-from disentone.data import SyntheticData, visibility
+from disentone.data import visibility
 from disentone.frontends import CQT
+from disentone.sources import Tones
 from disentone.synths import Additive
 
 FACTORS = {
@@ -16,20 +17,14 @@ FACTORS = {
 }
 
 
-def make(law: str = "exponential") -> SyntheticData:
-    return SyntheticData(
-        Additive(factors=FACTORS, duration=0.25, amplitude_law=law),
-        CQT(hop=1024),
-        batch_size=1,
-        mode="on_the_fly",
-        fractions=[0.6, 0.2, 0.2],
-    )
+def make(law: str = "exponential") -> Tones:
+    return Tones(Additive(factors=FACTORS, duration=0.25, amplitude_law=law), CQT(hop=1024))
 
 
 def test_it_tends_to_the_mean_over_all_pairs() -> None:
-    data = make()
-    images = data.images(torch.arange(27)).double().view(3, 3, 3, -1)
-    found = visibility(data, rows=4_000)
+    source = make()
+    images = source.images(torch.arange(27)).double().view(3, 3, 3, -1)
+    found = visibility(source, rows=4_000)
     # Over all ordered pairs, a value and itself included, the mean squared distance is twice the variance.
     expected = 2 * images.var(dim=0, correction=0).sum(dim=-1).mean()
     assert found["f0"]["random"] == pytest.approx(float(expected), rel=0.05)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from disentone.data import SyntheticData
+from disentone.data import DataModule
 from disentone.frontends import CQT, STFT, VQT, Frontend, Mel, Waveform
 from disentone.frontends.frontend import decibel_image, linear_magnitude
 from disentone.frontends.inversion import sinusoids
+from disentone.sources import Tones
 from disentone.synths import Additive
 
 FACTORS = {
@@ -31,9 +32,9 @@ def lowest_peak(audio: np.ndarray, near: float) -> float:
 @pytest.mark.parametrize("name", FRONTENDS)
 def test_tones_come_back(name: str) -> None:
     frontend, bar = FRONTENDS[name]
-    data = SyntheticData(Additive(factors=FACTORS), frontend, mode="on_the_fly")
+    data = DataModule(Tones(Additive(factors=FACTORS), frontend), mode="on_the_fly")
     rows = torch.randperm(data.num_rows, generator=torch.Generator().manual_seed(0))[:12]
-    audio = data.audio(data.sounds(rows))
+    audio = data.audio(rows)
     found = frontend.invert(frontend(audio), 16_000)
     assert found.shape == audio.shape
     assert found.abs().max() <= 1

@@ -7,15 +7,14 @@ import pytest
 import torch
 from tests.models.test_point import SHAPE, images, make_model
 from tests.models.test_vae import make_vae
-from torch.utils.data import Dataset
 
-from disentone.data import FactorData
-from disentone.data.factor_data import Split
+from disentone.data import DataModule
 from disentone.data.views import GaussianNeighbours
 from disentone.factors import FactorSpace
 from disentone.objectives import BetaVAE, Constant, Contrastive
 from disentone.objectives.contrastive import additive, independent_axes, info_nce, radial
 from disentone.shapes import Batch
+from disentone.sources import Source
 
 
 def make_objective(**settings: object) -> Contrastive:
@@ -113,30 +112,15 @@ def test_the_rate_is_a_half_cosine_over_each_stage() -> None:
     assert BetaVAE(1.0, Constant()).rate(3) is None
 
 
-class Mixed(FactorData):
+class Mixed(Source):
     """Two factors that mix into images linearly."""
 
-    def __init__(self) -> None:
-        super().__init__(batch_size=64, seed=0, num_workers=0)
-        self.space = FactorSpace({"a": {"start": 0, "stop": 39, "step": 1}, "b": {"start": 0, "stop": 39, "step": 1}})
-        self.views = GaussianNeighbours()
-        generator = torch.Generator().manual_seed(1)
-        self.mixture = torch.randn(2, math.prod(SHAPE), generator=generator)
+    shape, is_grid = SHAPE, True
+    space = FactorSpace({"a": {"start": 0, "stop": 39, "step": 1}, "b": {"start": 0, "stop": 39, "step": 1}})
+    mixture = torch.randn(2, math.prod(SHAPE), generator=torch.Generator().manual_seed(1))
 
-    def rows(self, split: Split, count: int | None = None) -> torch.Tensor:
-        return torch.randperm(len(self.space), generator=torch.Generator().manual_seed(0))[:count]
-
-    def rows_at(self, split: Split, indices: torch.Tensor) -> torch.Tensor:
-        return indices
-
-    def evaluation_rows(self, limit: int) -> torch.Tensor:
-        return torch.arange(len(self.space))
-
-    def positions(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.space.grid(rows)
-
-    def dataset(self, split: Split) -> Dataset:
-        raise AssertionError("nothing is loaded")
+    def __len__(self) -> int:
+        return len(self.space)
 
     def images(self, rows: torch.Tensor) -> torch.Tensor:
         positions = self.space.grid(rows).float() / 39 - 0.5
@@ -144,7 +128,8 @@ class Mixed(FactorData):
 
 
 def test_milestones_keep_the_needed_components_along_independent_axes() -> None:
-    data, model, objective = Mixed(), make_model(latents=4, components=2), make_objective()
+    data = DataModule(Mixed(), views=GaussianNeighbours())
+    model, objective = make_model(latents=4, components=2), make_objective()
     # A linear encoder, of which two of four outputs tell the factors, mixed, and two nothing.
     model.encoder.layers = torch.nn.Identity()
     model.encoder.last = torch.nn.Linear(2, 5)
@@ -218,7 +203,8 @@ def test_lower_precision_does_not_reach_the_distances() -> None:
 
 
 def test_codes_that_diverged_are_an_error_of_the_user() -> None:
-    data, model, objective = Mixed(), make_model(latents=4, components=2), make_objective()
+    data = DataModule(Mixed(), views=GaussianNeighbours())
+    model, objective = make_model(latents=4, components=2), make_objective()
     with torch.no_grad():
         model.encoder.last.bias.fill_(math.nan)
     with pytest.raises(ValueError, match="the codes are not finite at step 10, so the training diverged"):

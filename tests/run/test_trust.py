@@ -59,7 +59,7 @@ NAMES = [
     "pytorch_lightning.loggers.WandbLogger",
     "disentone.models.ConvEncoder.forward",
     "disentone.loggers.wb.Run",
-    "disentone.data.visibility.SyntheticData",  # of the module, where Hydra finds the function of that name
+    "disentone.data.visibility.Rendered",  # of the module, where Hydra finds the function of that name
     "disentone",
     "trap",
     "eval",
@@ -77,13 +77,16 @@ PLACES = [
     "synth",
     "frontend",
     "data",
-    "data.synth",
-    "data.frontend",
+    "source",
+    "source.synth",
+    "data.source",
+    "data.source.synth",
+    "data.source.frontend",
     "data.held_out",
     "data.views",
     "data.fractions",
     "data._args_",
-    "data.synth.factors.f0",
+    "data.source.synth.factors.f0",
     "model",
     "model.encoder",
     "model.decoder",
@@ -161,7 +164,7 @@ def test_load_evaluate_report_and_training_neither_import_nor_call_it(
 ) -> None:
     original = (run_folder / "config.yaml").read_text()
     monkeypatch.setattr(loading, "instantiate", lambda *_, **__: pytest.fail("something is built"))
-    for place in ("data", "data.synth", "model.likelihood", "model._args_"):
+    for place in ("data", "data.source", "source.synth", "model.likelihood", "model._args_"):
         (run_folder / "config.yaml").write_text(original)
         change(run_folder, place, node(target) if place != "model._args_" else [node(target)])
         with pytest.raises(ValueError, match=place):
@@ -187,12 +190,14 @@ def test_what_is_not_built_is_not_even_imported(run_folder: Path, sprung, monkey
 @pytest.mark.parametrize(
     ("place", "target", "expected"),
     [
-        ("data.frontend", "disentone.models.VAE", "frontends.frontend.Frontend"),
-        ("data.frontend", "disentone.synths.Additive", "frontends.frontend.Frontend"),
-        ("data.synth", "disentone.frontends.CQT", "synths.synth.Synth"),
+        ("data.source.frontend", "disentone.models.VAE", "frontends.frontend.Frontend"),
+        ("data.source.frontend", "disentone.synths.Additive", "frontends.frontend.Frontend"),
+        ("data.source.synth", "disentone.frontends.CQT", "synths.synth.Synth"),
         ("data.held_out", "disentone.data.views.Itself", "held_out.HeldOut"),
         ("data.views", "disentone.data.Region", "views.Views"),
-        ("data", "disentone.synths.Additive", "FactorData"),
+        ("data", "disentone.synths.Additive", "DataModule"),
+        ("source", "disentone.synths.Additive", "sources.source.Source"),
+        ("data.source", "disentone.data.Region", "sources.source.Source"),
         ("model", "torch.nn.Linear", "models.model.Model"),
         ("model.likelihood", "torch.nn.Linear", "Likelihood"),
         ("model.encoder", "torch.optim.Adam", "torch.nn.modules.module.Module"),
@@ -295,7 +300,7 @@ def test_a_run_of_our_own_goes_on(choices: list[str], compose_config, tmp_path: 
         "${..nowhere}",
     ],
 )
-@pytest.mark.parametrize("place", ["data.folder", "name", "callbacks.progress.name"])
+@pytest.mark.parametrize("place", ["source.synth.gain", "name", "callbacks.progress.name"])
 def test_no_resolver_runs_but_those_that_compute(text: str, place: str, run_folder: Path) -> None:
     called: list[Any] = []
     OmegaConf.register_new_resolver("trap", called.append)
@@ -426,10 +431,10 @@ def test_a_loaded_run_writes_nothing(run_folder: Path, tmp_path: Path, monkeypat
 
 def test_a_loaded_run_downloads_nothing(compose_config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
-    RunFolder(folder).begin(compose_config(["experiment=mnist", f"data.folder={tmp_path / 'digits'}"]), {})
+    RunFolder(folder).begin(compose_config(["experiment=mnist", f"source.folder={tmp_path / 'digits'}"]), {})
     (folder / "checkpoints").mkdir()
     torch.save({"state_dict": {"model.x": torch.zeros(1)}}, folder / "checkpoints" / "last.ckpt")
-    monkeypatch.setattr("disentone.data.mnist._download", lambda *_: pytest.fail("downloads"))
+    monkeypatch.setattr("disentone.sources.digits._download", lambda *_: pytest.fail("downloads"))
     with pytest.raises(
         ValueError, match=r"digits lacks train-images.* and nothing is downloaded to where a run folder"
     ):

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 
 from disentone.codes import BATCH, encode, model_and_data
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.loggers import log_found
 from disentone.metrics import evaluate
 from disentone.shapes import Rows
@@ -48,11 +48,12 @@ class HeldOutScores(pl.Callback):
                 found |= {f"test/{part}/{name}": term for name, term in terms.items()}
         log_found(trainer, found)
 
-    def _parts(self, data: FactorData) -> dict[str, Rows]:
+    def _parts(self, data: DataModule) -> dict[str, Rows]:
         assert data.held_out is not None
+        space = data.space_of_grid
         every, test = data.evaluation_rows(MOST_SEARCHED), data.rows("test", MOST_SEARCHED)
-        inside = every[data.held_out.contains(data.space, data.positions(every))]
-        outside = test[~data.held_out.contains(data.space, data.positions(test))]
+        inside = every[data.held_out.contains(space, data.positions(every))]
+        outside = test[~data.held_out.contains(space, data.positions(test))]
         order = torch.Generator().manual_seed(self.seed)
         return {
             name: rows[torch.randperm(len(rows), generator=order)[: self.rows]]
@@ -60,7 +61,7 @@ class HeldOutScores(pl.Callback):
         }
 
     @torch.no_grad()
-    def _terms(self, trainer: pl.Trainer, data: FactorData, rows: Rows) -> dict[str, float]:
+    def _terms(self, trainer: pl.Trainer, data: DataModule, rows: Rows) -> dict[str, float]:
         system: System = trainer.lightning_module  # type: ignore[assignment]
         vae, device = system.model, trainer.strategy.root_device
         nll = []
@@ -70,7 +71,7 @@ class HeldOutScores(pl.Callback):
         latent = encode(vae, data, rows, device)
         factors = data.positions(rows)
         seen = [k for k in range(factors.shape[1]) if (factors[:, k] != factors[0, k]).any()]
-        names = [data.space.names[k] for k in seen]
+        names = [data.factor_names[k] for k in seen]
         scores = evaluate(latent.codes, factors[:, seen], self.metrics, self.preset, self.seed, names) if seen else {}
         return {
             "rows": float(len(rows)),

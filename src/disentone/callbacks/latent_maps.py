@@ -59,7 +59,7 @@ class LatentMaps(pl.Callback):
             manifold = vae.decode(torch.stack([across, upwards], dim=-1).flatten(0, 1).to(device)).float().cpu()
         figure = image_plots.latent_map(
             latent.codes[:, [first, second]],
-            data.positions(rows),
+            None if data.space is None else data.positions(rows),
             data.space,
             (f"z{first}", f"z{second}"),
             f"step {trainer.global_step}",

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from disentone import image_plots, plots
 from disentone.codes import model_and_data, walk_latents
-from disentone.data import SyntheticData
+from disentone.data import DataModule
 from disentone.files import write_atomically
 from disentone.frontends import Frontend
 from disentone.loggers import log_audio
@@ -53,7 +53,7 @@ class Listening(pl.Callback):
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Invert, write and log."""
         vae, data = model_and_data(trainer)
-        if not isinstance(data, SyntheticData) or not trainer.is_global_zero:
+        if data.source.num_samples is None or not trainer.is_global_zero:
             return
         device = trainer.strategy.root_device
         self.folder.mkdir(exist_ok=True)
@@ -64,40 +64,40 @@ class Listening(pl.Callback):
             captions = [f"{entry['title']}, {label}" for label in entry["audio"]]
             log_audio(trainer, f"sounds/{Path(entry['picture']).stem}", paths, captions)
 
-    def _reconstructions(self, vae: Model, data: SyntheticData, device: torch.device) -> list[dict[str, Any]]:
+    def _reconstructions(self, vae: Model, data: DataModule, device: torch.device) -> list[dict[str, Any]]:
         rows = data.rows("validation", self.count).to(device)
-        sounds, images = data.sounds(rows), data.images(rows)
+        images, frontend = data.images(rows), data.frontend
+        assert frontend is not None
         decoded = vae(images).float()
         versions = {
-            "original": data.audio(sounds),
-            "original through the front-end": data.frontend.invert(images, data.synth.num_samples),
-            "reconstruction": data.frontend.invert(decoded, data.synth.num_samples),
+            "original": data.audio(rows),
+            "original through the front-end": frontend.invert(images, data.source.num_samples),
+            "reconstruction": frontend.invert(decoded, data.source.num_samples),
         }
         entries = []
-        for k, positions in enumerate(sounds.positions.tolist()):
-            title = data.space.describe(positions)
-            figure = image_plots.reconstructions(
-                images[k : k + 1].cpu(), decoded[k : k + 1].cpu(), [title], data.frontend
-            )
+        for k, title in enumerate(data.titles(rows)):
+            figure = image_plots.reconstructions(images[k : k + 1].cpu(), decoded[k : k + 1].cpu(), [title], frontend)
             audio = {label: version[k] for label, version in versions.items()}
             title = f"reconstruction of {title.replace(chr(10), ', ')}"
-            entries.append(self._entry(f"reconstruction_{k}", title, figure, audio, data.frontend))
+            entries.append(self._entry(f"reconstruction_{k}", title, figure, audio, frontend))
         return entries
 
-    def _traversals(self, vae: Model, data: SyntheticData, device: torch.device) -> list[dict[str, Any]]:
+    def _traversals(self, vae: Model, data: DataModule, device: torch.device) -> list[dict[str, Any]]:
         walk = walk_latents(vae, data, device, self.steps, self.latents)
-        audio = data.frontend.invert(walk.images.flatten(0, 1).to(device), data.synth.num_samples)
+        frontend = data.frontend
+        assert frontend is not None
+        audio = frontend.invert(walk.images.flatten(0, 1).to(device), data.source.num_samples)
         audio = audio.view(*walk.images.shape[:2], -1)
-        silence = audio.new_zeros(self.steps, round(PAUSE * data.frontend.sample_rate))
+        silence = audio.new_zeros(self.steps, round(PAUSE * frontend.sample_rate))
         entries = []
         for number, latent in enumerate(walk.latents.tolist()):
             strip, steps, values = walk.images[number], audio[number], walk.values[number].tolist()
             title = f"z{latent} from {values[0]:+.1f} to {values[-1]:+.1f}"
             if walk.nats is not None:
                 title += f", KL {walk.nats[number]:.2f} nats"
-            figure = image_plots.traversals(strip[None], [values], [f"z{latent}"], data.frontend)
+            figure = image_plots.traversals(strip[None], [values], [f"z{latent}"], frontend)
             played = {"traversal": torch.cat([steps, silence], dim=1).flatten()}
-            entries.append(self._entry(f"traversal_z{latent}", title, figure, played, data.frontend))
+            entries.append(self._entry(f"traversal_z{latent}", title, figure, played, frontend))
         return entries
 
     def _entry(

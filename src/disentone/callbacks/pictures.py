@@ -35,8 +35,7 @@ class Reconstructions(pl.Callback):
         vae, data = model_and_data(trainer)
         rows = data.rows("validation", self.count).to(trainer.strategy.root_device)
         images = data.images(rows)
-        titles = [data.space.describe(positions) for positions in data.positions(rows).tolist()]
-        figure = image_plots.reconstructions(images.cpu(), vae(images).float().cpu(), titles, data.frontend)
+        figure = image_plots.reconstructions(images.cpu(), vae(images).float().cpu(), data.titles(rows), data.frontend)
         log_image(trainer, "reconstructions", plots.save(figure, path))
 
     on_test_end = on_validation_end

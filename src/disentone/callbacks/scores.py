@@ -11,7 +11,7 @@ import torch
 
 from disentone import plots
 from disentone.codes import BATCH, encode, model_and_data
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.files import write_atomically, written_whole
 from disentone.loggers import log_found, log_image, log_table
 from disentone.metrics.dci import backend_of
@@ -43,7 +43,7 @@ class Scores(pl.Callback):
         dci_backend: instead of the preset's.
         rows: the most rows that the final scores may use.
         validation_rows: as many at validation.
-        traversal: score the finished model's decoder too, which only a grid of factors allows.
+        traversal: score the finished model's decoder too, where the rows are a grid of factors.
         seed: of the metrics.
         extra: metrics of one's own by name. At the end they are always scored, at validation if they are named there.
 
@@ -121,7 +121,7 @@ class Scores(pl.Callback):
         codes, rows = self._codes(trainer, self.rows)
         scores = self._score(trainer, codes, rows, self.metrics)
         walked = {}
-        if self.traversal:
+        if self.traversal and data.source.is_grid:
             walked = walk(vae, data, codes, rows, trainer.strategy.root_device, self.seed)
         missed = unexplained_variance(vae, data, data.rows("test", self.rows), trainer.strategy.root_device)
         found = {"unexplained_variance": missed, **numbers(scores), **numbers(walked), **self.untrained}
@@ -136,15 +136,16 @@ class Scores(pl.Callback):
             "left_out": list(vae.left_out),
         }
         report = {"step": trainer.global_step, **for_json({**test_terms, **found}), **matrices, "settings": settings}
-        arrays = {"codes": codes.double().numpy(), "factors": data.positions(rows).numpy(), "rows": rows.numpy()}
-        names = np.array(data.space.names)
+        factors = np.empty((len(rows), 0), np.int64) if data.space is None else data.positions(rows).numpy()
+        arrays = {"codes": codes.double().numpy(), "factors": factors, "rows": rows.numpy()}
+        names = np.array(data.factor_names, dtype=str)
         with written_whole(self.folder.codes) as place, place.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, factor_names=names, **arrays)
         for name, matrix in matrices.items():
             figure = plots.matrix(np.array(matrix, dtype=np.float64), scores["settings"]["factors"], name, vae.left_out)
             log_image(trainer, name, plots.save(figure, self.folder.figures / f"{name}.png"))
-        parts = by_factor(scores)
-        log_table(trainer, "scores_by_factor", list(parts[0]), [list(part.values()) for part in parts])
+        if parts := by_factor(scores):
+            log_table(trainer, "scores_by_factor", list(parts[0]), [list(part.values()) for part in parts])
         write_atomically(self.folder.scores, json.dumps(report, indent=2))
         return found
 
@@ -159,11 +160,11 @@ class Scores(pl.Callback):
         _, data = model_and_data(trainer)
         scores = evaluate(
             codes,
-            data.positions(rows),
+            None if data.space is None else data.positions(rows),
             metrics=metrics,
             preset=self.preset,
             seed=self.seed,
-            factor_names=data.space.names,
+            factor_names=data.factor_names,
             chance=chance,
             dci_backend=self.dci_backend,
             extra=self.extra,
@@ -172,7 +173,7 @@ class Scores(pl.Callback):
 
 
 @torch.no_grad()
-def walk(vae: Model, data: FactorData, codes: Codes, rows: Rows, device: torch.device, seed: int) -> dict[str, Any]:
+def walk(vae: Model, data: DataModule, codes: Codes, rows: Rows, device: torch.device, seed: int) -> dict[str, Any]:
     """Traversal scores of a decoder, its latents under ``<score>/<latent>``."""
     # Rendered again batch by batch: all images at once may not fit.
     images = (data.images(part.to(device)) for part in torch.split(rows, BATCH))
@@ -188,7 +189,7 @@ def walk(vae: Model, data: FactorData, codes: Codes, rows: Rows, device: torch.d
 
 
 @torch.no_grad()
-def unexplained_variance(vae: Model, data: FactorData, rows: Rows, device: torch.device) -> float:
+def unexplained_variance(vae: Model, data: DataModule, rows: Rows, device: torch.device) -> float:
     """Squared error of the reconstructions, as a share of that of the rows' mean image.
 
     0 is perfect, 1 no better than the mean image; nan where all images are the same.
@@ -204,10 +205,12 @@ def unexplained_variance(vae: Model, data: FactorData, rows: Rows, device: torch
     return float(error) / variance if variance > 0 else float("nan")
 
 
-def check_rows(data: FactorData, key: str, count: int) -> None:
+def check_rows(data: DataModule, key: str, count: int) -> None:
     """Raise ValueError for so few rows that a factor of several values has one among them."""
+    if data.space is None:
+        return
     positions = data.positions(data.evaluation_rows(count)).cpu()
-    for name, column in zip(data.space.names, positions.T, strict=True):
+    for name, column in zip(data.factor_names, positions.T, strict=True):
         if len(column) < data.num_rows and (column == column[0]).all():
             raise ValueError(
                 f"metrics.{key}={count}: {name} has one value in so few rows; expected more rows to score it"
@@ -216,11 +219,9 @@ def check_rows(data: FactorData, key: str, count: int) -> None:
 
 def by_factor(scores: dict[str, Any]) -> list[dict[str, Any]]:
     """A line for every factor: its part of each score that has one."""
-    keys = [key for key in scores if f"{key}/{scores['settings']['factors'][0]}" in scores and "/" not in key]
-    return [
-        {"factor": factor, **{key: scores.get(f"{key}/{factor}") for key in keys}}
-        for factor in scores["settings"]["factors"]
-    ]
+    factors = scores["settings"]["factors"]
+    keys = [key for key in scores if "/" not in key and any(f"{key}/{factor}" in scores for factor in factors[:1])]
+    return [{"factor": factor, **{key: scores.get(f"{key}/{factor}") for key in keys}} for factor in factors]
 
 
 def active_units(codes: Codes) -> float:

@@ -13,58 +13,61 @@ from rich.console import Console
 from rich.table import Table
 
 from disentone import config, errors, image_plots, plots
-from disentone.data import FactorData, SyntheticData, visibility
+from disentone.data import DataModule, visibility
 from disentone.data.cache import image_bytes
 from disentone.data.visibility import NEAR_INVISIBLE
+from disentone.sources import Rendered
 from disentone.sweep import signals
 
 
-def describe(data: FactorData) -> None:
+def describe(data: DataModule) -> None:
     """Print factors, rows, splits and the size of an image."""
-    table = Table(title=f"{data.num_rows:,} {'sounds' if isinstance(data, SyntheticData) else 'images'}")
+    table = Table(title=f"{data.num_rows:,} {'images' if data.source.num_samples is None else 'sounds'}")
     for name in ("factor", "values", "from", "to", "unit"):
         table.add_column(name)
-    for factor in data.space.factors:
+    for factor in () if data.space is None else data.space.factors:
         ends = (factor.describe(0).split(" ")[0], factor.describe(len(factor) - 1).split(" ")[0])
         table.add_row(factor.name, str(len(factor)), *ends, factor.unit)
     Console().print(table)
     print(", ".join(f"{size:,} {split}" for split, size in data.sizes.items()), "rows")
     size = f"images {' x '.join(map(str, data.shape))}"
-    if isinstance(data, SyntheticData):
-        size += f", {image_bytes(len(data.space), data.shape) / 1e9:.2f} GB as cached float16"
+    if data.source.key is not None:
+        size += f", {image_bytes(len(data.source), data.shape) / 1e9:.2f} GB as cached float16"
     print(size)
 
 
-def render(data: SyntheticData, rows: list[int], out: Path) -> None:
+def render(data: DataModule, rows: list[int], out: Path) -> None:
     """Write rows as WAV files (32-bit float) and one picture of their images.
 
     Raises:
-        ValueError: for a row that the space does not have.
+        ValueError: for a row that there is not, or data without sound.
 
     """
+    if data.frontend is None or data.source.num_samples is None:
+        raise ValueError("disentone-data render needs source=tones; pictures have no sound")
     for row in rows:
-        if not 0 <= row < len(data.space):
-            raise ValueError(f"there is no row {row}; rows are 0..{len(data.space) - 1}")
-    sounds = data.sounds(torch.tensor(rows))
+        if not 0 <= row < len(data.source):
+            raise ValueError(f"there is no row {row}; rows are 0..{len(data.source) - 1}")
+    asked = torch.tensor(rows)
     out.mkdir(parents=True, exist_ok=True)
-    for row, audio in zip(rows, data.audio(sounds), strict=True):
-        soundfile.write(out / f"row_{row}.wav", audio.numpy().astype(np.float32), data.synth.sample_rate, "FLOAT")
-    titles = [data.space.describe(positions) for positions in sounds.positions.tolist()]
-    plots.save(image_plots.gallery(data.render(sounds), titles, data.frontend), out / "images.png")
+    for row, audio in zip(rows, data.audio(asked), strict=True):
+        soundfile.write(out / f"row_{row}.wav", audio.numpy().astype(np.float32), data.frontend.sample_rate, "FLOAT")
+    plots.save(image_plots.gallery(data.images(asked), data.titles(asked), data.frontend), out / "images.png")
     print(f"{len(rows)} sounds and their images are in {out}")
 
 
-def gallery(data: FactorData, count: int, columns: int, seed: int, out: Path) -> None:
+def gallery(data: DataModule, count: int, columns: int, seed: int, out: Path) -> None:
     """Draw images of random rows with their factor values."""
     rows = torch.randperm(data.num_rows, generator=torch.Generator().manual_seed(seed))[:count]
-    titles = [data.space.describe(positions) for positions in data.positions(rows).tolist()]
-    plots.save(image_plots.gallery(data.images(rows), titles, data.frontend, columns), out)
+    plots.save(image_plots.gallery(data.images(rows), data.titles(rows), data.frontend, columns), out)
     print(f"{len(rows)} images are in {out}")
 
 
-def print_visibility(data: SyntheticData, rows: int, seed: int) -> None:
+def print_visibility(data: DataModule, rows: int, seed: int) -> None:
     """Print what each factor moves of the image, and warn of those that move next to nothing."""
-    found = visibility(data, rows, seed)
+    if not isinstance(data.source, Rendered):
+        raise ValueError("disentone-data visibility needs source=tones; what is not rendered has no sound to change")
+    found = visibility(data.source, rows, seed)
     variance = found.pop("")["variance"]
     if not variance:
         raise ValueError("all images are the same: the front-end sees none of the factors; check its range and floor")
@@ -121,10 +124,6 @@ def main() -> None:
             cfg = compose("train", [*overrides, *extra, "run_dir=."])
         config.check(cfg)
         data = instantiate(cfg.data, _convert_="all")
-        if arguments.action in ("render", "visibility") and not isinstance(data, SyntheticData):
-            raise ValueError(
-                f"disentone-data {arguments.action} needs data=synthetic; pictures have no sound to change"
-            )
         if arguments.action == "describe":
             describe(data)
         elif arguments.action == "render":

@@ -158,10 +158,11 @@ def score_run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     told = supervision(folder, run, options.trust)
     rows = run.data.evaluation_rows(ROWS)
     codes = encode(run.model, run.data, rows, device).codes
-    scores = score(codes, run.data.positions(rows), run.data.space.names, options)
+    factors = None if run.data.space is None else run.data.positions(rows)
+    scores = score(codes, factors, run.data.factor_names, options)
     walked: dict[str, Any] = {}
-    # Data without a grid of factors have no traversal scores, and their runs say so.
-    if run.config.get("metrics", {}).get("traversal", True):
+    # Data without a grid of factors have no traversal scores.
+    if run.data.source.is_grid and run.config.get("metrics", {}).get("traversal", True):
         walked = walk(run.model, run.data, codes, rows, device, options.seed)
     settings = {**scores["settings"], "traversal": walked.get("settings"), "supervision": told}
     return {**scores, **numbers(walked), "settings": settings}
@@ -197,7 +198,7 @@ def log(folder: Path, scores: Mapping[str, Any], out: Path) -> None:
 
 def score(
     codes: np.ndarray | torch.Tensor,
-    factors: np.ndarray | torch.Tensor,
+    factors: np.ndarray | torch.Tensor | None,
     names: Sequence[str] | None,
     options: argparse.Namespace,
 ) -> dict[str, Any]:

@@ -1,10 +1,8 @@
-"""Lightning data modules: loaders carry positions, images are made where the batch is."""
+"""The data module: which rows of a source train, validate and test, and how they become batches."""
 
-from disentone.data.factor_data import FactorData
 from disentone.data.held_out import Correlated, HeldOut, Region
-from disentone.data.mnist import MNIST
-from disentone.data.synthetic import Sounds, SyntheticData
+from disentone.data.module import DataModule
 from disentone.data.views import Views
 from disentone.data.visibility import visibility
 
-__all__ = ["MNIST", "Correlated", "FactorData", "HeldOut", "Region", "Sounds", "SyntheticData", "Views", "visibility"]
+__all__ = ["Correlated", "DataModule", "HeldOut", "Region", "Views", "visibility"]

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from disentone.data.synthetic import Sounds, SyntheticData
-from disentone.shapes import Image
+from disentone.shapes import Image, Positions, Rows
+from disentone.sources import Rendered
 
 BATCH = 512
 NEAR_INVISIBLE = 0.05
@@ -15,14 +15,14 @@ NEAR_INVISIBLE = 0.05
 MOST_ROWS = 100_000
 
 
-def visibility(data: SyntheticData, rows: int = 1_000, seed: int = 0) -> dict[str, Mapping[str, float]]:
+def visibility(source: Rendered, rows: int = 1_000, seed: int = 0) -> dict[str, Mapping[str, float]]:
     """Mean squared distance of the images of sounds that differ in one factor, and its share of the image variance.
 
     Summed over pixels. The image variance is half the mean squared distance of two independent sounds, so that a
     factor which alone decided the image would reach a share of 2. Nuisances stay as they are for a row.
 
     Args:
-        data: of a synth and a front-end.
+        source: which renders the sounds.
         rows: sounds to change.
         seed: of sounds and changes.
 
@@ -37,28 +37,30 @@ def visibility(data: SyntheticData, rows: int = 1_000, seed: int = 0) -> dict[st
     if not 2 <= rows <= MOST_ROWS:
         raise ValueError(f"rows must lie in 2..{MOST_ROWS} (a thousand is plenty), got {rows}")
     generator = torch.Generator().manual_seed(seed)
-    positions = data.space.sample(rows, generator)
-    keys = data.space.rows(positions)
-    images = _images(data, Sounds(positions, keys))
+    positions = source.space.sample(rows, generator)
+    keys = source.space.rows(positions)
+    images = _images(source, positions, keys)
     variance = float(images.double().flatten(1).var(dim=0, correction=0).sum())
     table: dict[str, Mapping[str, float]] = {"": {"variance": variance}}
-    for column, (name, size) in enumerate(zip(data.space.names, data.space.sizes, strict=True)):
+    for column, (name, size) in enumerate(zip(source.space.names, source.space.sizes, strict=True)):
         stepped, redrawn = positions.clone(), positions.clone()
         # Up, but down from the last value.
         stepped[:, column] += torch.where(positions[:, column] < size - 1, 1, -1)
         redrawn[:, column] = torch.randint(size, (rows,), generator=generator)
         step, random = (
-            float(_distance(images, _images(data, Sounds(changed, keys))).mean()) for changed in (stepped, redrawn)
+            float(_distance(images, _images(source, changed, keys)).mean()) for changed in (stepped, redrawn)
         )
         shares = {"step_share": step / variance, "random_share": random / variance} if variance else {}
         table[name] = {"step": step, "random": random, **shares}
     return table
 
 
-def _images(data: SyntheticData, sounds: Sounds) -> Image:
+@torch.no_grad()
+def _images(source: Rendered, positions: Positions, keys: Rows) -> Image:
     """Images rendered batch by batch."""
-    parts = zip(torch.split(sounds.positions, BATCH), torch.split(sounds.keys, BATCH), strict=True)
-    return torch.cat([data.render(Sounds(*part)) for part in parts])
+    source.to(positions.device)
+    parts = zip(torch.split(positions, BATCH), torch.split(keys, BATCH), strict=True)
+    return torch.cat([source.at(*part) for part in parts])
 
 
 def _distance(one: Image, other: Image) -> Float64[Tensor, "batch"]:

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from disentone.metrics.arrays import (
     Scores,
     check_arrays,
+    check_codes,
     check_continuous,
     check_options,
     fractional_factors,
@@ -26,7 +28,7 @@ SETS = ("all", "fast")
 
 def evaluate(
     codes: ArrayLike | Tensor,
-    factors: ArrayLike | Tensor,
+    factors: ArrayLike | Tensor | None,
     metrics: str | Sequence[str] = "all",
     preset: str = "dlib",
     seed: int = 0,
@@ -41,6 +43,7 @@ def evaluate(
         codes: [row code] floats: posterior means. Arrays, tensors or lists; they are not changed.
         factors: [row factor] whole numbers: positions. Labels need not be contiguous. Columns with fractions
             are admitted by ``irs``, ``mcc`` and the unsupervised metrics; the others are then nan, with the reason.
+            None where nothing is known of them: metrics that look at factors are left out, with the reason.
         metrics: ``all``; ``fast``, which leaves out DCI-ES and exact DCI (back-end ``gradient_boosting``), the
             two that take minutes; or names: keys of ``METRICS``, of ``extra`` or of single scores.
         preset: ``dlib`` repeats the 2019 large-scale study (Locatello et al.), ``robust`` mends known faults.
@@ -65,15 +68,17 @@ def evaluate(
     backend = backend_of(preset, dci_backend)
     known = known_metrics(extra)
     chosen = chosen_metrics(metrics, backend, known)
-    z, v = check_continuous(codes, factors)
+    z, v = _unlabelled(codes) if factors is None else check_continuous(codes, factors)
     if isinstance(factor_names, str) or not isinstance(factor_names, Sequence | np.ndarray | None):
         raise ValueError(f"factor_names must be a list of names, got {factor_names!r}")
     names = [str(k) for k in range(v.shape[1])] if factor_names is None else [str(name) for name in factor_names]
     if len(names) != v.shape[1] or len(set(names)) != len(names):
         raise ValueError(f"{len(names)} factor names for {v.shape[1]} factors; each needs one of its own, got {names}")
-    if not fractional_factors(v):
+    if factors is not None and not fractional_factors(v):
         v = check_arrays(z, v)[1]
 
+    left_out = [name for name in chosen if factors is None and known[name].supervised]
+    chosen = [name for name in chosen if name not in left_out]
     scores = {name: _score(name, known[name], z, v, preset, seed, backend) for name in chosen}
     result = {key: value for name in chosen for key, value in _flat(scores[name], names).items()}
     if chance:
@@ -96,7 +101,8 @@ def evaluate(
             for name, score in scores.items()
         },
         "reasons": {
-            name: score["settings"]["reason"] for name, score in scores.items() if "reason" in score["settings"]
+            **dict.fromkeys(left_out, "nothing is known of the factors"),
+            **{name: score["settings"]["reason"] for name, score in scores.items() if "reason" in score["settings"]},
         },
         "extra": [score._asdict() for name in chosen if name not in METRICS for score in known[name].scores],
     }
@@ -145,6 +151,11 @@ def chosen_metrics(metrics: str | Sequence[str], dci_backend: str, known: Mappin
             )
         chosen += [name for name in found if name not in chosen]
     return chosen
+
+
+def _unlabelled(codes: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
+    z = check_codes(codes)
+    return z, torch.empty(len(z), 0, dtype=torch.int64)
 
 
 @small_work()

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.models import Model, PointAutoencoder, PointLatent
 from disentone.objectives.objective import Objective, Terms
 from disentone.precision import full_float32
@@ -151,7 +151,7 @@ class Contrastive(Objective):
         return additive(codes, partners, F.softplus(self.additive_weights))
 
     @torch.no_grad()
-    def reach(self, step: int, model: PointAutoencoder, data: FactorData, device: torch.device) -> None:
+    def reach(self, step: int, model: PointAutoencoder, data: DataModule, device: torch.device) -> None:
         """Find the axes of the training rows' codes, and make them the latents.
 
         Raises:
@@ -175,7 +175,7 @@ class Contrastive(Objective):
         self.stage += 1
 
     def _components(
-        self, model: PointAutoencoder, data: FactorData, centred: Float64[np.ndarray, "row old"], device: torch.device
+        self, model: PointAutoencoder, data: DataModule, centred: Float64[np.ndarray, "row old"], device: torch.device
     ) -> Basis:
         """The principal components of the codes that the loss on new pairs cannot do without, one a row."""
         _, vectors = np.linalg.eigh(np.atleast_2d(np.cov(centred.T)))
@@ -183,8 +183,7 @@ class Contrastive(Objective):
         rows = data.rows("train", self.pairs)
         # Numbers that no batch has: these partners were never trained on.
         draws = -1 - torch.arange(len(rows))
-        assert data.views is not None
-        others = data.views.partners(data.space, rows, draws, data.seed, data.held_out)
+        others = data.partners(rows, draws)
         (codes, bias), (partners, partner_bias) = (_embedded(model, data, part, device) for part in (rows, others))
         turned = torch.from_numpy(basis.T).to(device)
         parts = [torch.split(part, data.batch_size) for part in (codes @ turned, partners @ turned, bias, partner_bias)]
@@ -238,7 +237,7 @@ def independent_axes(codes: Float64[np.ndarray, "row old"]) -> Basis:
 
 
 def _embedded(
-    model: PointAutoencoder, data: FactorData, rows: Rows, device: torch.device
+    model: PointAutoencoder, data: DataModule, rows: Rows, device: torch.device
 ) -> tuple[Float64[Tensor, "row kept"], Float64[Tensor, "row"]]:
     """Kept codes and biases of rows, in double precision, since PCA and ICA are small differences."""
     parts = [model.embed(data.images(part.to(device))) for part in torch.split(rows, ENCODED)]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.models import GaussianLatent, Latent, Model
 from disentone.shapes import Batch, Codes, Image, Scalar
 
@@ -70,7 +70,7 @@ class Objective(nn.Module, ABC):
         """The share of the learning rate that applies at a step; None leaves it as it is."""
         return None
 
-    def reach(self, step: int, model: Any, data: FactorData, device: torch.device) -> None:
+    def reach(self, step: int, model: Any, data: DataModule, device: torch.device) -> None:
         """Look at the training rows before the step of a milestone, and change the model by what they show."""
 
 

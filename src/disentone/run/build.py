@@ -13,7 +13,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
 
 from disentone import checkpoints, config
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.objectives import Objective
 from disentone.provenance import provenance
 from disentone.run.folder import RunFolder
@@ -27,7 +27,7 @@ class Run(NamedTuple):
     folder: RunFolder
     config: dict[str, Any]
     system: System
-    data: FactorData
+    data: DataModule
     trainer: pl.Trainer
     facts: dict[str, Any]
     begun: float

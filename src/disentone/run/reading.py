@@ -24,7 +24,10 @@ from disentone.config import option
 
 LARGEST = 64_000_000
 """Bytes of the largest file that is read; whatever it unpacks to may be as large."""
-NODES = {"synth", "frontend", "data", "model", "objective", "metrics", "optimizer", "trainer", "callbacks", "logger"}
+NODES = {
+    *("synth", "frontend", "source", "data", "model", "objective", "metrics"),
+    *("optimizer", "trainer", "callbacks", "logger"),
+}
 PIXELS = 20_000_000
 SAMPLES = 20_000_000
 

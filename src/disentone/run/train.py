@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import LambdaCallback
 
 from disentone import checkpoints, config, errors, loggers
-from disentone.data.factor_data import check_divides
+from disentone.data.batches import check_divides
 from disentone.provenance import code, provenance
 from disentone.run.build import Run, build, check_whole_batches
 from disentone.run.folder import RunFolder, State

@@ -23,12 +23,13 @@ from pytorch_lightning.loggers import Logger
 
 from disentone import checkpoints
 from disentone.config import RUN_DIR, config_dir, flat, plain, targets
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.frontends import Frontend
 from disentone.models import Model
 from disentone.objectives import Objective
 from disentone.run.folder import RunFolder
 from disentone.signatures import accepted
+from disentone.sources import Source
 from disentone.synths import Synth
 
 # Where a class may be defined. Lightning's other loggers send what they log to a server that their options name.
@@ -50,7 +51,8 @@ FUNCTIONS = ("disentone.loggers.wandb",)
 PLACES: Mapping[str, type] = {
     "synth": Synth,
     "frontend": Frontend,
-    "data": FactorData,
+    "source": Source,
+    "data": DataModule,
     "model": Model,
     "objective": Objective,
     "optimizer": torch.optim.Optimizer,

@@ -7,44 +7,30 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import torchvision
 from filelock import FileLock
-from jaxtyping import Int64, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from disentone.data.batches import Carried
-from disentone.data.factor_data import FactorData, Split, check_batch_size
 from disentone.factors import FactorSpace
 from disentone.hashing import Permutation
-from disentone.precision import check_device
-from disentone.shapes import Batch, Image, Part, Positions, Rows
+from disentone.shapes import Image, Positions, Rows
+from disentone.sources.source import Source, Split
 
 UNSIGNED_BYTE = 8
 SECONDS_TO_ANSWER = 30.0
 
 
-class Digits(NamedTuple):
-    """Which digits, and the part of the batch that they are."""
-
-    rows: Rows
-    part: Part | None
-
-
-class MNIST(FactorData):
+class Digits(Source):
     """Digits as images [batch 1 28 28] in [0, 1], from IDX files or downloaded on first use.
 
     Args:
         folder: where the IDX files lie (plain or .gz, here or in ``MNIST/raw``), or are downloaded to.
         split: ``full`` trains on the training file less a twelfth, which validates, and tests on the test file;
             ``t10k`` needs the test file alone: nine tenths of it train, the last tenth validates and tests.
-        batch_size: rows of a batch, whichever number of processes share it.
-        seed: of split and order.
-        num_workers: of the loaders; digits are in memory, so 0 is fastest.
         download: files that are not there; else ``folder`` is only read.
 
     Raises:
@@ -52,73 +38,45 @@ class MNIST(FactorData):
 
     """
 
-    def __init__(
-        self,
-        folder: str | Path = "outputs/mnist",
-        split: str = "full",
-        batch_size: int = 100,
-        seed: int = 0,
-        num_workers: int = 0,
-        download: bool = True,
-    ) -> None:
-        super().__init__(batch_size, seed, num_workers)
+    def __init__(self, folder: str | Path = "outputs/mnist", split: str = "full", download: bool = True) -> None:
         if split not in ("full", "t10k"):
-            raise ValueError(f"data.split must be full or t10k, got {split}")
+            raise ValueError(f"source.split must be full or t10k, got {split}")
         names = ("t10k",) if split == "t10k" else ("train", "t10k")
-        files = [_digits(Path(folder), name, download) for name in names]
-        self._pixels = torch.cat([pixels for pixels, _ in files])
-        self._digits = torch.cat([digits for _, digits in files]).long()
+        read = [_digits(Path(folder), name, download) for name in names]
+        self._pixels = torch.cat([pixels for pixels, _ in read])
+        self._digits = torch.cat([digits for _, digits in read]).long()
+        self._trained_on = len(read[0][0])
         self.space = FactorSpace({"digit": {"labels": [str(digit) for digit in range(10)]}})
-        self.num_rows = len(self._digits)
         self.shape = (1, *self._pixels.shape[1:])
-        first, last = len(files[0][0]), len(files[-1][0])
-        # Shuffled, since the test file's first half is easier than its second.
-        order = Permutation(first, seed)(torch.arange(first))
-        if split == "t10k":
-            self._rows: dict[Split, Rows] = {"train": order[: -(last // 10)], "test": order[-(last // 10) :]}
-            self._rows["validation"] = self._rows["test"]
-        else:
-            self._rows = {"train": order[: -(first // 12)], "validation": order[-(first // 12) :]}
-            self._rows["test"] = first + torch.arange(last)
-        self.sizes = {split: len(rows) for split, rows in self._rows.items()}
-        check_batch_size(batch_size, self.sizes["train"])
 
-    def rows_at(self, split: Split, indices: Int64[Tensor, "index"]) -> Rows:
-        """Row numbers at places of a split, in its seeded order."""
-        return self._rows[split][indices]
-
-    def evaluation_rows(self, limit: int) -> Rows:
-        """All rows if ``limit`` admits them, else a seeded sample; sorted."""
-        return Permutation(self.num_rows, self.seed + 1)(torch.arange(min(limit, self.num_rows))).sort().values
-
-    def positions(self, rows: Rows) -> Positions:
-        """The digit of each row."""
-        return self._digits.to(rows.device)[rows][:, None]
+    def __len__(self) -> int:
+        return len(self._digits)
 
     def images(self, rows: Rows) -> Image:
         """The digits' pictures, on the rows' device."""
         return self._pixels[rows.to(self._pixels.device)][:, None].to(rows.device).float() / 255
 
-    def dataset(self, split: Split) -> Dataset[Digits]:
-        """Row numbers and the part of the batch that they are, as they come."""
-        return _Rows()
+    def positions(self, rows: Rows) -> Positions:
+        """The digit of each row."""
+        return self._digits.to(rows.device)[rows][:, None]
 
-    def setup(self, stage: str | None = None) -> None:
-        """Take the digits to the device once: all 70,000 are 55 MB."""
-        if self.trainer:
-            device = self.trainer.strategy.root_device
-            check_device(device)
-            self._pixels, self._digits = self._pixels.to(device), self._digits.to(device)
+    def split(self, seed: int) -> dict[Split, Rows]:
+        """The split between the files, and that of the first of them."""
+        first, whole = self._trained_on, len(self)
+        # Shuffled, since the test file's first half is easier than its second.
+        order = Permutation(first, seed)(torch.arange(first))
+        if first == whole:
+            last = order[-(whole // 10) :]
+            return {"train": order[: -(whole // 10)], "validation": last, "test": last}
+        return {
+            "train": order[: -(first // 12)],
+            "validation": order[-(first // 12) :],
+            "test": torch.arange(first, whole),
+        }
 
-    def on_after_batch_transfer(self, batch: Digits, dataloader_idx: int) -> Batch:
-        """Row numbers become images and digits on the device."""
-        return Batch(self.images(batch.rows), batch.rows, labels=self.positions(batch.rows), part=batch.part)
-
-
-class _Rows(Dataset[Digits]):
-    def __getitem__(self, batch: Carried) -> Digits:
-        rows, _, part = batch
-        return Digits(rows, part)
+    def to(self, device: torch.device) -> None:
+        """Take the digits there: all 70,000 are 55 MB."""
+        self._pixels, self._digits = self._pixels.to(device), self._digits.to(device)
 
 
 def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:
@@ -192,8 +150,8 @@ def _download(folder: Path, names: tuple[str, ...]) -> None:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(
             f"{folder.absolute()} lacks {' and '.join(names)}, and they cannot be downloaded ({reason}). Put them "
-            f"there, plain or .gz, or name their folder with data.folder=...; "
-            f"where only the t10k files are at hand, data.split=t10k trains on these"
+            f"there, plain or .gz, or name their folder with source.folder=...; "
+            f"where only the t10k files are at hand, source.split=t10k trains on these"
         ) from error
 
 

@@ -14,11 +14,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from disentone.config import config_dir
-from disentone.data import Sounds, SyntheticData
-from disentone.data.batches import Batches
+from disentone.data import DataModule
+from disentone.data.batches import Batches, Carried
 from disentone.data.cache import image_bytes
-from disentone.data.synthetic import _split_sizes
+from disentone.data.module import Asked, AskedBatch
+from disentone.data.split import split_sizes
 from disentone.frontends import CQT
+from disentone.shapes import Batch
+from disentone.sources import Tones
 from disentone.synths import Additive
 
 FACTORS = {"f0": {"start": 200, "stop": 900, "step": 100}, "decay": {"start": 0, "stop": 10, "step": 2}}
@@ -26,21 +29,31 @@ FACTORS = {"f0": {"start": 200, "stop": 900, "step": 100}, "decay": {"start": 0,
 
 def make_data(
     tmp_path: Path, noisy: bool = False, hop: int = 1024, duration: float = 0.25, **settings: object
-) -> SyntheticData:
+) -> DataModule:
     synth = Additive(factors=FACTORS, fixed={"snr_db": 20} if noisy else {}, duration=duration)
     defaults = {"batch_size": 7, "mode": "on_the_fly", "cache_dir": tmp_path}
-    return SyntheticData(synth, CQT(hop=hop), **{**defaults, **settings})
+    return DataModule(Tones(synth, CQT(hop=hop)), **{**defaults, **settings})
 
 
-def epoch_sounds(data: SyntheticData, epoch: int) -> list[Sounds]:
+def epoch_batches(data: DataModule, epoch: int) -> list[Carried]:
     """The batches of one pass of the endless stream."""
     loader = data.train_dataloader()
     loader.sampler.start = lambda: epoch * len(loader)
     return list(islice(loader, len(loader)))
 
 
-def epoch_rows(data: SyntheticData, epoch: int) -> list[int]:
-    return torch.cat([data.space.rows(sounds.positions) for sounds in epoch_sounds(data, epoch)]).tolist()
+def epoch_rows(data: DataModule, epoch: int) -> list[int]:
+    return torch.cat([carried.rows for carried in epoch_batches(data, epoch)]).tolist()
+
+
+def asked(data: DataModule, carried: Carried) -> AskedBatch:
+    """Which images a loader's batch becomes."""
+    return data.on_before_batch_transfer(carried, 0)
+
+
+def made(data: DataModule, carried: Carried) -> Batch:
+    """The batch that the model sees."""
+    return data.on_after_batch_transfer(data.on_before_batch_transfer(carried, 0), 0)
 
 
 def test_splits_share_no_row_and_cover_all(tmp_path: Path) -> None:
@@ -55,14 +68,14 @@ def test_the_split_is_a_function_of_the_seed(tmp_path: Path) -> None:
     assert first == again != other
 
 
-def test_loaders_carry_positions_and_batches_become_images(tmp_path: Path) -> None:
+def test_loaders_carry_row_numbers_and_batches_become_images(tmp_path: Path) -> None:
     data = make_data(tmp_path)
-    sounds = next(iter(data.train_dataloader()))
-    assert sounds.positions.shape == (7, 2)
-    assert sounds.positions.dtype == torch.int64
-    batch = data.on_after_batch_transfer(sounds, 0)
+    carried = next(iter(data.train_dataloader()))
+    assert (carried.split, carried.rows.shape, carried.draws.shape, carried.part) == ("train", (7,), (7,), None)
+    batch = made(data, carried)
     assert batch.image.shape == (7, *data.shape) == (7, 1, 80, 4)
-    assert torch.equal(batch.labels, sounds.positions)
+    assert torch.equal(batch.labels, data.positions(carried.rows))
+    assert torch.equal(batch.rows, carried.rows)
     assert not batch.image.requires_grad
 
 
@@ -75,12 +88,12 @@ def test_every_epoch_is_a_new_order_of_the_same_rows(tmp_path: Path) -> None:
 
 def test_a_stream_resumed_anywhere_goes_on_as_the_uninterrupted_one(tmp_path: Path) -> None:
     whole = make_data(tmp_path).train_dataloader()
-    keys = [sounds.keys.tolist() for sounds in islice(whole, 20)]
+    keys = [carried.rows.tolist() for carried in islice(whole, 20)]
     assert len(whole) == 6  # 38 rows in batches of 7: the last pass is reached
     for start in (1, 5, 6, 13):
         resumed = make_data(tmp_path).train_dataloader()
         resumed.sampler.start = lambda start=start: start
-        assert [sounds.keys.tolist() for sounds in islice(resumed, 20 - start)] == keys[start:]
+        assert [carried.rows.tolist() for carried in islice(resumed, 20 - start)] == keys[start:]
 
 
 def test_cached_equals_on_the_fly_within_float16(tmp_path: Path) -> None:
@@ -95,8 +108,8 @@ def test_a_second_run_opens_the_cache_and_renders_only_a_probe(tmp_path: Path, m
     make_data(tmp_path, mode="cached").setup()
     rendered = []
     second = make_data(tmp_path, mode="cached")
-    original = second.render
-    monkeypatch.setattr(second, "render", lambda sounds: (rendered.append(len(sounds.keys)), original(sounds))[1])
+    original = second.source.at
+    monkeypatch.setattr(second.source, "at", lambda at, keys: (rendered.append(len(keys)), original(at, keys))[1])
     second.setup()
     assert sum(rendered) == 16
 
@@ -125,22 +138,22 @@ def test_continuous_draws_are_new_every_epoch_and_the_same_again(tmp_path: Path)
     data = make_data(tmp_path, continuous=True)
 
     def epoch(number: int) -> torch.Tensor:
-        return torch.cat([sounds.positions for sounds in epoch_sounds(data, number)])
+        return torch.cat([asked(data, carried).anchors.positions for carried in epoch_batches(data, number)])
 
     first, second = epoch(0), epoch(1)
     assert torch.equal(first, epoch(0))
     assert not set(first[:, 0].tolist()) & set(second[:, 0].tolist())
     assert ((first >= 0) & (first <= torch.tensor([7, 5]))).all()
     assert (first != first.round()).all()
-    assert next(iter(data.val_dataloader())).positions.dtype == torch.int64
+    assert asked(data, next(iter(data.val_dataloader()))).anchors.positions.dtype == torch.int64
 
 
 def test_noise_stays_with_its_row_unless_renewed(tmp_path: Path) -> None:
-    def sound_of_row(data: SyntheticData, row: int, epoch: int) -> torch.Tensor:
-        for sounds in epoch_sounds(data, epoch):
-            hit = data.space.rows(sounds.positions) == row
+    def sound_of_row(data: DataModule, row: int, epoch: int) -> torch.Tensor:
+        for carried in epoch_batches(data, epoch):
+            hit = carried.rows == row
             if hit.any():
-                return data.render(sounds)[hit][0]
+                return made(data, carried).image[hit][0]
         raise AssertionError
 
     kept, renewed = make_data(tmp_path, noisy=True), make_data(tmp_path, noisy=True, renew_nuisances=True)
@@ -168,10 +181,10 @@ def test_evaluation_rows_are_the_whole_grid_or_a_seeded_sample(tmp_path: Path) -
 def test_a_grid_of_a_billion_rows_is_never_listed(tmp_path: Path) -> None:
     factors = {"f0": {"start": 100, "stop": 1000, "count": 1000}, "decay": {"start": 0, "stop": 10, "count": 1000}}
     factors["slope"] = {"start": -0.9, "stop": -0.1, "count": 1000}
-    data = SyntheticData(Additive(factors=factors, duration=0.25), CQT(hop=1024), cache_dir=tmp_path)
+    data = DataModule(Tones(Additive(factors=factors, duration=0.25), CQT(hop=1024)), cache_dir=tmp_path)
     data.setup()
     assert data.mode == "on_the_fly"
-    assert next(iter(data.train_dataloader())).positions.shape == (64, 3)
+    assert next(iter(data.train_dataloader())).rows.shape == (64,)
     assert len(data.evaluation_rows(100)) == 100
 
 
@@ -192,30 +205,30 @@ def test_ten_million_rows_start_without_being_listed_and_are_scored_on_a_sample(
     factors = {name: {"start": low, "stop": high, "count": 216} for name, (low, high) in ranges.items()}
     cqt = CQT()
     with LargestTensor() as largest:
-        data = SyntheticData(Additive(factors=factors), cqt, cache_dir=tmp_path)
+        data = DataModule(Tones(Additive(factors=factors), cqt), cache_dir=tmp_path)
         data.setup()
         assert (data.num_rows, data.mode) == (216**3, "on_the_fly")
-        assert next(iter(data.train_dataloader())).positions.shape == (64, 3)
+        assert next(iter(data.train_dataloader())).rows.shape == (64,)
         assert len(data.evaluation_rows(50_000).unique()) == 50_000
     assert largest.elements < 1_000_000
 
 
 def test_validation_and_test_of_a_huge_space_are_as_many_rows_as_can_be_seen_each_time() -> None:
     fractions = (0.8, 0.1, 0.1)
-    assert _split_sizes(20_691, fractions) == {"train": 16_553, "validation": 2_069, "test": 2_069}
+    assert split_sizes(20_691, fractions) == {"train": 16_553, "validation": 2_069, "test": 2_069}
     with pytest.raises(ValueError, match=r"three numbers above 0 with sum 1, got \['.nan', 0.5, 0.5\]"):
-        _split_sizes(48, [".nan", 0.5, 0.5])  # as Hydra reads the word
-    sizes = _split_sizes(10**10, fractions)
+        split_sizes(48, [".nan", 0.5, 0.5])  # as Hydra reads the word
+    sizes = split_sizes(10**10, fractions)
     assert sizes == {"train": 10**10 - 100_000, "validation": 50_000, "test": 50_000}
 
 
 def test_on_the_fly_nothing_is_larger_than_a_batch_of_audio(tmp_path: Path) -> None:
-    data = SyntheticData(Additive(factors=FACTORS), CQT(), batch_size=16, mode="on_the_fly", cache_dir=tmp_path)
-    sounds = next(iter(data.train_dataloader()))
+    data = DataModule(Tones(Additive(factors=FACTORS), CQT()), batch_size=16, mode="on_the_fly", cache_dir=tmp_path)
+    carried = next(iter(data.train_dataloader()))
     with LargestTensor() as largest:
-        data.on_after_batch_transfer(sounds, 0)
+        made(data, carried)
     # With the silence around it; ten partials would be ten times as much.
-    assert largest.elements < 1.2 * 16 * data.synth.num_samples
+    assert largest.elements < 1.2 * 16 * data.source.num_samples
 
 
 def test_the_cache_of_the_default_grid_is_a_quarter_of_a_gigabyte_at_most(tmp_path: Path) -> None:
@@ -257,7 +270,7 @@ def test_contradictions_are_refused(tmp_path: Path, settings: dict, message: str
 
 def test_synth_and_frontend_must_agree_on_the_sample_rate(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the synth runs at 16000 Hz, the front-end at 22050 Hz"):
-        SyntheticData(Additive(factors=FACTORS), CQT(sample_rate=22_050))
+        Tones(Additive(factors=FACTORS), CQT(sample_rate=22_050))
 
 
 class Waits(TorchDispatchMode):
@@ -280,18 +293,19 @@ NUISANCES = ["++synth.random_phase=true", "++synth.onset=0.1", "++synth.level_db
 
 
 @pytest.fixture(scope="module", params=["tones_noisy", "tones_smooth", "syntone"])
-def preset(request: pytest.FixtureRequest) -> SyntheticData:
+def preset(request: pytest.FixtureRequest) -> DataModule:
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         words = [f"synth={request.param}", *NUISANCES, "synth.duration=0.25", "data.mode=on_the_fly", "run_dir=."]
         cfg = compose("train", words)
     return instantiate(cfg.data, _convert_="all")
 
 
-def test_a_batch_is_rendered_without_reading_or_uploading_a_number(preset: SyntheticData) -> None:
-    sounds = preset.sounds(preset.rows("train")[:4])
-    preset.render(sounds)  # which makes what is the same for all batches
+def test_a_batch_is_rendered_without_reading_or_uploading_a_number(preset: DataModule) -> None:
+    carried = Carried("train", preset.rows("train")[:4], torch.arange(4))
+    asked_for = asked(preset, carried)
+    preset.on_after_batch_transfer(asked_for, 0)  # which makes what is the same for all batches
     with Waits() as waits:
-        preset.render(sounds)
+        preset.on_after_batch_transfer(asked_for, 0)
     assert waits.found == []
 
 
@@ -303,10 +317,10 @@ from disentone.config import config_dir
 for frontend in ("cqt", "mel", "stft"):
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         data = instantiate(compose("train", [*sys.argv[1:], f"frontend={frontend}"]).data, _convert_="all")
-    sounds = data.sounds(data.rows("train")[:4])
-    graph = torch.compile(data._rendered, fullgraph=True, backend="aot_eager")
+    rows = data.rows("train")[:4]
+    graph = torch.compile(data.source.at, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
-        assert (graph(sounds.positions, sounds.keys) - data.render(sounds)).abs().max() < 1e-4
+        assert (graph(data.positions(rows), rows) - data.images(rows)).abs().max() < 1e-4
 """
 
 
@@ -322,14 +336,15 @@ def test_shares_of_processes_make_up_the_batches_of_one() -> None:
     rows = torch.arange(100, 130)
     for length, processes in ((30, 2), (29, 4), (25, 4)):
         streams = [
-            islice(Batches(lambda i: rows[i], length, 8, seed=0, process=n, processes=processes), 9)
+            islice(Batches("train", lambda i: rows[i], length, 8, seed=0, process=n, processes=processes), 9)
             for n in range(processes)
         ]
-        for whole, *parts in zip(islice(Batches(lambda i: rows[i], length, 8, seed=0), 9), *streams, strict=True):
-            mine = [part[0][: share.rows] for part, share in ((part, part[2]) for part in parts)]
-            assert torch.equal(torch.cat(mine), whole[0])
-            assert all(len(part[0]) == max(1, part[2].rows) for part in parts)
-            assert {part[2].total for part in parts} == {len(whole[0])}
+        for whole, *parts in zip(
+            islice(Batches("train", lambda i: rows[i], length, 8, seed=0), 9), *streams, strict=True
+        ):
+            assert torch.equal(torch.cat([share.rows[: share.part.rows] for share in parts]), whole.rows)
+            assert all(len(share.rows) == max(1, share.part.rows) for share in parts)
+            assert {share.part.total for share in parts} == {len(whole.rows)}
 
 
 @pytest.mark.gpu
@@ -338,11 +353,12 @@ def test_gpu_batches_are_the_cpus_and_the_caches(tmp_path: Path, compiled: bool)
     """A loader's batch on the fly, by Lightning's hooks, against the CPU's and against the float16 on disk."""
     live, cached = make_data(tmp_path, noisy=True, compile=compiled), make_data(tmp_path, noisy=True, mode="cached")
     cached.setup()
-    sounds = next(iter(live.train_dataloader()))
-    there = live.on_after_batch_transfer(Sounds(sounds.positions.cuda(), sounds.keys.cuda()), 0)
-    looked_up = cached.on_after_batch_transfer(cached.on_before_batch_transfer(sounds, 0), 0)
+    carried = next(iter(live.train_dataloader()))
+    anchors = asked(live, carried).anchors
+    there = live.on_after_batch_transfer(AskedBatch(Asked(anchors.keys.cuda(), anchors.positions.cuda())), 0)
+    looked_up = made(cached, carried)
     assert there.image.is_cuda
-    assert (there.image.cpu() - make_data(tmp_path, noisy=True).render(sounds)).abs().max() < 1e-3
+    assert (there.image.cpu() - make_data(tmp_path, noisy=True).images(carried.rows)).abs().max() < 1e-3
     assert (there.image.cpu() - looked_up.image).abs().max() < 1e-3 + 5e-4
 
 
@@ -350,10 +366,10 @@ def test_gpu_batches_are_the_cpus_and_the_caches(tmp_path: Path, compiled: bool)
 def test_a_gpu_batch_is_rendered_without_waiting(tmp_path: Path) -> None:
     data = make_data(tmp_path, noisy=True)
     rows = data.rows("train")[:7].cuda()
-    data.render(data.sounds(rows))
+    data.images(rows)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        image = data.render(data.sounds(rows))
+        image = data.images(rows)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert image.isfinite().all()
@@ -361,10 +377,10 @@ def test_a_gpu_batch_is_rendered_without_waiting(tmp_path: Path) -> None:
 
 def test_the_first_rows_of_a_huge_split_cost_only_themselves() -> None:
     factors = {name: {"start": 1, "stop": 3000, "step": 1} for name in ("f0", "decay", "inharmonicity")}
-    data = SyntheticData(Additive(factors=factors, duration=0.1), CQT(hop=1024), mode="on_the_fly", batch_size=8)
+    data = DataModule(Tones(Additive(factors=factors, duration=0.1), CQT(hop=1024)), mode="on_the_fly", batch_size=8)
     assert len(data.space) == 27 * 10**9
     first = data.rows("validation", 6)
     assert first.shape == (6,)
     assert torch.equal(data.rows("validation", 3), first[:3])
-    small = SyntheticData(Additive(factors=FACTORS, duration=0.1), CQT(hop=1024), mode="on_the_fly", batch_size=8)
+    small = DataModule(Tones(Additive(factors=FACTORS, duration=0.1), CQT(hop=1024)), mode="on_the_fly", batch_size=8)
     assert torch.equal(small.rows("test", 10**9), small.rows("test"))

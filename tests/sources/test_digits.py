@@ -10,8 +10,9 @@ import pytest
 import torch
 import torchvision
 
-from disentone.data import MNIST
-from disentone.data.mnist import read_idx
+from disentone.data import DataModule
+from disentone.sources import Digits
+from disentone.sources.digits import read_idx
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -29,7 +30,7 @@ def write(folder: Path, name: str, count: int, compress: bool = False, first: in
         path.write_bytes(gzip.compress(content) if compress else content)
 
 
-def numbers(data: MNIST, rows: torch.Tensor) -> list[int]:
+def numbers(data: DataModule, rows: torch.Tensor) -> list[int]:
     images = (data.images(rows) * 255).round().long()
     return (images[:, 0, 0, 0] * 256 + images[:, 0, 0, 1]).tolist()
 
@@ -41,7 +42,7 @@ def test_full_trains_on_the_training_file_and_tests_on_the_test_file(
 ) -> None:
     write(tmp_path / below, "train", 120, compress)
     write(tmp_path / below, "t10k", 30, compress, first=1000)
-    data = MNIST(tmp_path, batch_size=10)
+    data = DataModule(Digits(tmp_path), batch_size=10)
     assert data.sizes == {"train": 110, "validation": 10, "test": 30}
     assert sorted(numbers(data, torch.cat([data.rows("train"), data.rows("validation")]))) == list(range(120))
     assert numbers(data, data.rows("test")) == list(range(1000, 1030))
@@ -51,23 +52,26 @@ def test_full_trains_on_the_training_file_and_tests_on_the_test_file(
 
 def test_t10k_trains_on_nine_tenths_of_the_test_file(tmp_path: Path) -> None:
     write(tmp_path, "t10k", 100)
-    data = MNIST(tmp_path, split="t10k", batch_size=10)
+    data = DataModule(Digits(tmp_path, split="t10k"), batch_size=10)
     assert data.sizes == {"train": 90, "validation": 10, "test": 10}
     train, test = numbers(data, data.rows("train")), numbers(data, data.rows("test"))
     assert sorted(train + test) == list(range(100))
     assert train != sorted(train)
-    assert numbers(MNIST(tmp_path, split="t10k", batch_size=10, seed=1), data.rows("test")) == test
-    assert MNIST(tmp_path, split="t10k", batch_size=10, seed=1).rows("test").tolist() != data.rows("test").tolist()
+    assert numbers(DataModule(Digits(tmp_path, split="t10k"), batch_size=10, seed=1), data.rows("test")) == test
+    assert (
+        DataModule(Digits(tmp_path, split="t10k"), batch_size=10, seed=1).rows("test").tolist()
+        != data.rows("test").tolist()
+    )
     assert data.evaluation_rows(1000).tolist() == list(range(100))
     assert len(set(data.evaluation_rows(50).tolist())) == 50
 
 
 def test_batches_hold_images_and_their_digits(tmp_path: Path) -> None:
     write(tmp_path, "t10k", 100)
-    data = MNIST(tmp_path, split="t10k", batch_size=32)
+    data = DataModule(Digits(tmp_path, split="t10k"), batch_size=32)
     carried = list(data.test_dataloader())
     assert [digits.rows.tolist() for digits in carried] == [data.rows("test").tolist()]
-    batch = data.on_after_batch_transfer(carried[0], 0)
+    batch = data.on_after_batch_transfer(data.on_before_batch_transfer(carried[0], 0), 0)
     assert batch.image.shape == (10, 1, 28, 28)
     assert batch.image.dtype == torch.float32
     assert batch.labels[:, 0].tolist() == [row % 10 for row in carried[0].rows.tolist()]
@@ -108,24 +112,24 @@ def test_files_that_do_not_belong_together_are_an_error(tmp_path: Path) -> None:
     write(tmp_path, "t10k", 100)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(99, np.uint8)))
     with pytest.raises(ValueError, match=r"expected 100 labels 0\.\.9 \(20 or more\), got an array \(99,\)"):
-        MNIST(tmp_path, split="t10k")
+        Digits(tmp_path, split="t10k")
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(np.zeros((100, 32, 32), np.uint8)))
     with pytest.raises(ValueError, match=r"expected digits of 28 x 28 pixels, got an array \(100, 32, 32\)"):
-        MNIST(tmp_path, split="t10k")
+        Digits(tmp_path, split="t10k")
 
 
 def test_labels_of_another_alphabet_are_named(tmp_path: Path) -> None:
     write(tmp_path, "t10k", 100)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx((1 + np.arange(100) % 26).astype(np.uint8)))
     with pytest.raises(ValueError, match=r"expected labels 0\.\.9, got 26; other alphabets"):
-        MNIST(tmp_path, split="t10k")
+        Digits(tmp_path, split="t10k")
 
 
 def test_names_with_a_dot_are_found(tmp_path: Path) -> None:
     write(tmp_path, "t10k", 100)
     for path in list(tmp_path.iterdir()):
         path.rename(tmp_path / path.name.replace("-idx", ".idx"))
-    assert MNIST(tmp_path, split="t10k", batch_size=10).num_rows == 100
+    assert DataModule(Digits(tmp_path, split="t10k"), batch_size=10).num_rows == 100
 
 
 def test_without_files_and_network_it_says_where_to_put_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,10 +142,10 @@ def test_without_files_and_network_it_says_where_to_put_them(tmp_path: Path, mon
     with pytest.raises(
         ValueError, match=r"lacks train-images-idx3-ubyte and train-labels-idx1-ubyte.*no route to host"
     ) as error:
-        MNIST(tmp_path)
-    assert all(text in str(error.value) for text in (str(tmp_path), "data.folder=", "data.split=t10k", ".gz"))
-    with pytest.raises(ValueError, match=r"data\.split must be full or t10k, got half"):
-        MNIST(tmp_path, split="half")
+        Digits(tmp_path)
+    assert all(text in str(error.value) for text in (str(tmp_path), "source.folder=", "source.split=t10k", ".gz"))
+    with pytest.raises(ValueError, match=r"source\.split must be full or t10k, got half"):
+        Digits(tmp_path, split="half")
 
 
 def test_files_are_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,13 +157,13 @@ def test_files_are_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", download)
     for _ in range(2):
-        assert MNIST(tmp_path / "new", split="t10k", batch_size=10).num_rows == 100
+        assert DataModule(Digits(tmp_path / "new", split="t10k"), batch_size=10).num_rows == 100
     assert calls == [str(tmp_path / "new")]
 
 
 def test_a_device_without_float64_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "t10k", 100)
-    data = MNIST(tmp_path, split="t10k", batch_size=10)
+    data = DataModule(Digits(tmp_path, split="t10k"), batch_size=10)
     data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("mps")))
     with pytest.raises(ValueError, match=r"\(MPS\) has no float64 numbers"):
         data.setup()
