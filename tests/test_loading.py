@@ -92,6 +92,8 @@ def checkpointed(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], An
         (configured("data.batch_size", "many"), "data.batch_size: expected int, got 'many'"),
         (configured("data.max_rows", "???"), r"data.max_rows: expected int \| None, got '\?\?\?'"),
         (configured("data.fractions", [1.0]), "describes no run that can be built: .*data.fractions must be three"),
+        (configured("data.source", None), "data.source: expected Source, got None"),
+        (configured("data.source", {"synth": 5}), "data.source: expected Source, got {'synth': 5}"),
         (configured("data._partial_", True), "describes no run that can be built: "),
         (configured("model._partial_", False), "describes no run that can be built: .*shape"),
         (configured("model.latents", 0), r"describes no run that can be built: .*model.latents must lie in 1\.\.4096"),

@@ -87,7 +87,7 @@ def _overwrite(node: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Settings that a node's class takes, and those of the nodes in it."""
     taken = accepted(get_class(node["_target_"]))
     for key, value in settings.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and key in node:
             _overwrite(node[key], value)
         elif key in taken:
             node[key] = value

@@ -303,9 +303,11 @@ def test_an_experiment_without_its_package_is_told_what_it_lacks(monkeypatch, tm
     assert "`# @package _global_`" in answer
 
 
-def test_an_option_of_digits_is_no_option_of_tones(monkeypatch, tmp_path: Path) -> None:
-    answer = call(monkeypatch, tmp_path, "experiment=quickstart", "source.split=t10k")
-    assert answer == "disentone: source.split: the source that is chosen here has no split; --cfg job shows what it has"
+def test_an_option_of_another_front_end_is_no_option_of_waveforms(monkeypatch, tmp_path: Path) -> None:
+    answer = call(monkeypatch, tmp_path, "experiment=waveform", "frontend.bins=10")
+    assert answer == (
+        "disentone: frontend.bins: the frontend that is chosen here has no bins; --cfg job shows what it has"
+    )
 
 
 def test_adams_betas_are_a_list_in_yaml(monkeypatch, tmp_path: Path) -> None:

@@ -384,3 +384,16 @@ def test_the_first_rows_of_a_huge_split_cost_only_themselves() -> None:
     assert torch.equal(data.rows("validation", 3), first[:3])
     small = DataModule(Tones(Additive(factors=FACTORS, duration=0.1), CQT(hop=1024)), mode="on_the_fly", batch_size=8)
     assert torch.equal(small.rows("test", 10**9), small.rows("test"))
+
+
+@pytest.mark.parametrize("choice", sorted(path.stem for path in (config_dir() / "views").glob("*.yaml")))
+def test_no_partner_of_a_training_row_lies_in_the_held_out_region(choice: str) -> None:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = compose("train", [f"views={choice}", "data/held_out=region", "data.held_out.above={f0: 500, decay: 4}"])
+    data = instantiate(cfg.data, _convert_="all", mode="on_the_fly")
+    rows = data.rows("train")[torch.arange(10_000) % data.sizes["train"]]
+    partners = data.partners(rows, torch.arange(10_000))
+    assert not data.held_out.contains(data.space, data.positions(partners)).any()
+    free = data.views.partners(data.space, rows, torch.arange(10_000), data.seed)
+    if choice != "itself":
+        assert data.held_out.contains(data.space, data.positions(free)).any()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tests.models.test_vae import make_vae
 
-from disentone.data import SyntheticData
+from disentone.data import DataModule
 from disentone.draws import Draw
 from disentone.objectives import BetaVAE, Constant, Supervised
 from disentone.shapes import Batch
@@ -50,7 +50,7 @@ def test_an_unknown_label_pulls_nothing() -> None:
     assert (codes.grad != 0).tolist() == [[True, False, False], [False, False, False]]
 
 
-def test_labels_are_standardised_over_the_training_rows(small_data: SyntheticData) -> None:
+def test_labels_are_standardised_over_the_training_rows(small_data: DataModule) -> None:
     objective = Supervised(1.0)
     objective.build(3, 30)
     objective.reach(0, make_vae(small_data.shape), small_data, CPU)
@@ -63,7 +63,7 @@ def test_labels_are_standardised_over_the_training_rows(small_data: SyntheticDat
     assert torch.equal(other.scale, objective.scale)
 
 
-def test_what_cannot_be_says_so(small_data: SyntheticData) -> None:
+def test_what_cannot_be_says_so(small_data: DataModule) -> None:
     with pytest.raises(ValueError, match=r"objective.weight must be a number of 0 or more, got -1"):
         Supervised(-1.0)
     with pytest.raises(ValueError, match=r"objective.rows must be at least 2, got 1"):

@@ -256,10 +256,13 @@ def print_scores(scores: Mapping[str, Any], title: str) -> None:
     print(title)
     # A log file has no width; the table should still be whole there.
     Console(width=None if Console().is_terminal else LINE).print(table)
-    for reason in settings["reasons"].values():
-        print(f"nan: {reason}")
-    if left_out := [name for name in METRICS if name not in settings["metrics"]]:
-        print(f"left out: {', '.join(left_out)}")
+    reasons, left_out = settings["reasons"], [name for name in METRICS if name not in settings["metrics"]]
+    for name in settings["metrics"]:
+        if name in reasons:
+            print(f"nan: {reasons[name]}")
+    if left_out:
+        why = f" ({reasons[left_out[0]]})" if left_out[0] in reasons else ""
+        print(f"left out: {', '.join(left_out)}{why}")
 
 
 if __name__ == "__main__":

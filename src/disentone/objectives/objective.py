@@ -47,7 +47,7 @@ class Objective(nn.Module, ABC):
             cls.title = cls.__name__
 
     @classmethod
-    def supervision(cls, data: FactorData) -> str:
+    def supervision(cls, data: DataModule) -> str:
         """What the method is told beside the images."""
         return "labels" if cls.labels else data.supervision
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from disentone.data import FactorData
+from disentone.data import DataModule
 from disentone.models import VAE, GaussianLatent
 from disentone.objectives.objective import Objective, Terms, evidence
 from disentone.shapes import Batch, Codes, Positions, Scalar
@@ -53,7 +53,7 @@ class Supervised(Objective):
         self.register_buffer("scale", torch.ones(latents))
 
     @torch.no_grad()
-    def reach(self, step: int, model: VAE, data: FactorData, device: torch.device) -> None:
+    def reach(self, step: int, model: VAE, data: DataModule, device: torch.device) -> None:
         """Take means and deviations from the training rows."""
         labels = data.positions(data.rows("train", self.rows)).double()
         count = labels.shape[1]
