@@ -67,9 +67,7 @@ def test_terms_are_logged_under_their_stage(small_data: DataModule) -> None:
     assert metrics["validation/likelihood_scale"].item() == pytest.approx(0.1)
 
 
-def test_an_epochs_mean_weighs_batches_by_their_size(
-    small_data: DataModule, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_epochs_mean_weighs_batches_by_their_size(small_data: DataModule, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five validation rows in batches of four and one give the same mean as in one batch."""
     monkeypatch.setattr(GaussianLatent, "sample", lambda latent, draw: latent.mean)
     system = make_system(small_data)

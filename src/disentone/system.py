@@ -65,7 +65,7 @@ class System(pl.LightningModule):
                 f"views pair every row with another one, which the {self.objective.title} objective has no use for; "
                 "leave views out, or take a method that learns from pairs"
             )
-        if data.views is not None:
+        if data.views is not None and data.space is not None:
             data.views.check(data.space)
 
     def setup(self, stage: str) -> None:
