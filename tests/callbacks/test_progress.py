@@ -21,6 +21,7 @@ from disentone.callbacks import Progress
         # The encoder rests: its loss is the last one that was measured.
         ({"validation/info_nce": 1.5, "validation/fit": -7.0, "mig": 1.0}, "read-out -7  MIG 1"),
         ({"validation/info_nce": 1.5, "validation/fit": float("nan")}, "InfoNCE 1.5"),
+        ({"validation/fit": -7.0, "mig": 1.0}, "fit -7  MIG 1"),
     ],
 )
 def test_a_validation_says_how_good_the_model_is(

@@ -130,7 +130,7 @@ def test_the_page_says_for_each_method_what_it_found_and_with_which_supervision(
         "f0",
     ):
         assert part in answer, part
-    assert "a partner may be of any split; no sound outside of a held-out part has a partner inside" in text
+    assert "A partner may be of any split; no sound outside of a held-out part has a partner inside" in text
     assert "Scores by setting" in text
 
 

@@ -65,9 +65,9 @@ class Progress(pl.Callback):
         shown = {f"validation/{term.key}": term.heading for term in TERMS if term.headline}
         known = trainer.callback_metrics
         if math.isfinite(known.get("validation/fit", math.nan)) and "validation/elbo" not in known:
-            # The encoder rests, so that its loss is not measured any more; its last value stays in the metrics.
-            shown = {"validation/fit": "read-out", **shown}
-            shown.pop("validation/info_nce", None)
+            # An encoder that rests has a loss no more; its last value stays in the metrics.
+            reads_out = shown.pop("validation/info_nce", None) and "validation/info_nce" in known
+            shown = {"validation/fit": "read-out" if reads_out else "fit", **shown}
         extra = [callback.extra for callback in trainer.callbacks if isinstance(callback, Scores)]  # type: ignore[attr-defined]
         own = [score for metrics in extra for metric in metrics.values() for score in metric.scores]
         shown |= {score.key: score.heading for score in (*HEADLINES, *own)}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from disentone.data import DataModule
-from disentone.models import Model, PointAutoencoder, PointLatent
+from disentone.models import Model, PointAutoencoder, PointLatent, WhitenedMLP
 from disentone.objectives.objective import Objective, Terms
 from disentone.precision import full_float32
 from disentone.shapes import Batch, Rows
@@ -98,10 +98,11 @@ class Contrastive(Objective):
     def check(self, model: Model) -> None:
         """Raise ValueError for a model whose codes are not points, or whose axes cannot be turned."""
         super().check(model)
-        if not isinstance(model, PointAutoencoder):
+        if not (isinstance(model, PointAutoencoder) and isinstance(model.encoder, WhitenedMLP)):
             raise ValueError(
-                f"the contrastive objective turns the axes of a PointAutoencoder, got {type(model).__name__}; "
-                "take model=whitened_mlp, or method=contrastive, which sets all that belongs together"
+                f"the contrastive objective turns the axes of a PointAutoencoder whose encoder is a WhitenedMLP, got "
+                f"{type(model).__name__} with {type(model.encoder).__name__}; take model=whitened_mlp, or "
+                "method=contrastive, which sets all that belongs together"
             )
 
     def parameter_groups(self, model: Model) -> Iterable[Mapping[str, Any]]:

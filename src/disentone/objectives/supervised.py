@@ -1,50 +1,43 @@
-"""A VAE that is told the factors' values: the ceiling that other methods stand under."""
-
-import math
+"""Codes regressed onto the factors: the ceiling that other methods stand under."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from disentone.data import DataModule
-from disentone.models import VAE, GaussianLatent
-from disentone.objectives.objective import Objective, Terms, evidence
+from disentone.models import PointAutoencoder, PointLatent
+from disentone.objectives.objective import Objective, Terms
 from disentone.shapes import Batch, Codes, Positions, Scalar
 
 
 class Supervised(Objective):
-    """loss = reconstruction + kl + weight * label_error; fit = -loss.
+    """loss = label_error + reconstruction; fit = -reconstruction.
 
-    The first latents are pulled to the factors, one each in their order: ``label_error`` is the squared error between
-    their posteriors' means and the factors' positions, which are brought to mean 0 and deviation 1 over the training
-    rows. The latents after them tell what no factor does. After Locatello et al. 2020, "Disentangling factors of
-    variation using few labels", with all labels. A label that is unknown (nan) pulls nothing.
+    The first latents are regressed onto the factors, one each in their order, and those after them onto 0:
+    ``label_error`` is the squared error between codes and the factors' positions, which are brought to mean 0 and
+    deviation 1 over the training rows. A label that is unknown (nan) pulls nothing. The decoder reads the codes out,
+    without gradient to the encoder, so that the codes tell of the factors alone, and neither term needs a weight.
 
     Args:
-        weight: of the error: that of a Gaussian whose deviation is sqrt(1 / (2 * weight)).
         rows: the most training rows that mean and deviation are taken from.
 
     Raises:
-        ValueError: for a weight that is negative or not finite, or fewer than 2 rows; before the first step, for more
-            factors than latents.
+        ValueError: for fewer than 2 rows; before the first step, for more factors than latents.
 
     """
 
     title = "supervised"
-    kind = GaussianLatent
+    kind = PointLatent
     labels = True
     milestones = (0,)
-    weight: Float[Tensor, ""]
     centre: Float[Tensor, "latent"]
     scale: Float[Tensor, "latent"]
 
-    def __init__(self, weight: float, rows: int = 50_000) -> None:
-        if not 0 <= weight < math.inf:
-            raise ValueError(f"objective.weight must be a number of 0 or more, got {weight}")
+    def __init__(self, rows: int = 50_000) -> None:
         if rows < 2:
             raise ValueError(f"objective.rows must be at least 2, got {rows}")
         super().__init__()
-        self.register_buffer("weight", torch.tensor(float(weight)), persistent=False)
         self.rows = rows
 
     def build(self, latents: int, rows: int) -> None:
@@ -53,7 +46,7 @@ class Supervised(Objective):
         self.register_buffer("scale", torch.ones(latents))
 
     @torch.no_grad()
-    def reach(self, step: int, model: VAE, data: DataModule, device: torch.device) -> None:
+    def reach(self, step: int, model: PointAutoencoder, data: DataModule, device: torch.device) -> None:
         """Take means and deviations from the training rows."""
         labels = data.positions(data.rows("train", self.rows)).double()
         count = labels.shape[1]
@@ -68,20 +61,18 @@ class Supervised(Objective):
         # A factor of one value has nothing to tell.
         self.scale[:count] = torch.where(scale > 0, scale, 1.0).to(self.scale)
 
-    def forward(self, vae: VAE, batch: Batch, step: int) -> Terms:
-        """Terms: loss, fit, reconstruction, kl, kl_per_latent, elbo, label_error, weight."""
-        assert batch.draw is not None
+    def forward(self, model: PointAutoencoder, batch: Batch, step: int) -> Terms:
+        """Terms: loss, fit, reconstruction (-log p(x|z)), label_error."""
         assert batch.labels is not None
-        latent = vae.encode(batch.image)
-        found = evidence(vae, latent, latent.sample(batch.draw), batch.image)
-        error = self.label_error(latent.codes, batch.labels)
-        loss = found.reconstruction + found.kl + self.weight * error
-        terms = {"label_error": error.detach(), "weight": self.weight}
-        return {"loss": loss, **found.terms, "fit": -loss.detach(), **terms}
+        codes = model.encode(batch.image).codes
+        error = self.label_error(codes, batch.labels)
+        reconstruction = model.likelihood.nll(model.decoder(codes.detach()), batch.image).mean()
+        terms = {"fit": -reconstruction, "reconstruction": reconstruction, "label_error": error}
+        return {"loss": error + reconstruction, **{name: term.detach() for name, term in terms.items()}}
 
     def label_error(self, codes: Codes, labels: Positions) -> Scalar:
-        """Squared error of the first codes, summed over the factors, mean over the batch."""
+        """Squared error of the codes, summed over the latents, mean over the batch."""
         count = labels.shape[1]
-        targets = (labels.float() - self.centre[:count]) / self.scale[:count]
-        errors = torch.where(targets.isnan(), 0.0, codes[:, :count] - targets)
+        targets = F.pad((labels.float() - self.centre[:count]) / self.scale[:count], (0, codes.shape[1] - count))
+        errors = torch.where(targets.isnan(), 0.0, codes - targets)
         return errors.square().sum(dim=1).mean()

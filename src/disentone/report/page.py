@@ -122,7 +122,7 @@ def _answer(results: pd.DataFrame, runs: Sequence[Run], root: Path, damage: list
         "factors": factors,
         "gain": gain.title if gain else "",
         "is_mig": gain is not None and gain.key == "mig",
-        "told_of_neighbours": any(run.supervision == "generator's neighbours" for run in runs),
+        "told": {run.supervision for run in runs},
         "facts": _facts(runs, results),
         "differences": _differences(runs),
         "sections": [(title, drawn) for title, drawn in sections if drawn],
