@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -10,13 +11,22 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
+from tests.models.test_networks import PAIRS
 from tests.models.test_vae import make_vae
 
 from disentone.data import DataModule
 from disentone.data.batches import Carried
 from disentone.draws import Draw
-from disentone.models import VAE, GaussianLatent, LearnedGaussian
-from disentone.objectives import BetaVAE, Constant, Terms
+from disentone.models import (
+    VAE,
+    Gaussian,
+    GaussianLatent,
+    LearnedGaussian,
+    Model,
+    PointAutoencoder,
+    QuantisedAutoencoder,
+)
+from disentone.objectives import FSQ, AdaGVAE, BetaVAE, Constant, FactorVAE, Objective, Supervised, Terms
 from disentone.shapes import Batch
 from disentone.system import System
 
@@ -164,12 +174,27 @@ def test_bf16_lowers_the_loss_as_float32_does(small_data: DataModule) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
-def test_a_step_asks_the_device_for_nothing(small_data: DataModule, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("objective", "model"),
+    [
+        (BetaVAE(2.0, Constant()), VAE),
+        (AdaGVAE(2.0, Constant()), VAE),
+        (FactorVAE(2.0), VAE),
+        (FSQ(), QuantisedAutoencoder),
+        (Supervised(), PointAutoencoder),
+    ],
+)
+def test_a_step_asks_the_device_for_nothing(
+    objective: Objective, model: type[Model], small_data: DataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tensors of the meta device have no contents, so whatever waits for a number fails."""
-    system = make_system(small_data).to("meta")
+    objective.build(3, 38)
+    net = model(small_data.shape, 3, *PAIRS["mlp"], Gaussian())
+    system = System(net, objective, partial(torch.optim.Adam, lr=1e-2)).to("meta")
     monkeypatch.setattr(system, "_is_logged_step", lambda: False)
-    image = torch.empty(4, *small_data.shape, device="meta")
-    batch = Batch(image, torch.empty(4, dtype=torch.long, device="meta"))
+    image, partner = torch.empty(2, 4, *small_data.shape, device="meta")
+    labels = torch.empty(4, 2, dtype=torch.long, device="meta")
+    batch = Batch(image, torch.empty(4, dtype=torch.long, device="meta"), partner=partner, labels=labels)
     system._step("train", batch, 0).backward()
     system.configure_optimizers().step()
     with pytest.raises(RuntimeError, match="meta"):

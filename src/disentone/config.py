@@ -53,7 +53,7 @@ NODES = {"synth", "frontend", "source", "data", "model", "objective", "metrics",
 MAPPINGS = {"callbacks", "logger"}
 OPTIONAL = {"synth", "frontend", "strength"}
 SEEDS = 2**32
-REPEATED = ("${seed}", "${synth}", "${frontend}", "${views}")
+REPEATED = ("${seed}", "${synth}", "${frontend}", "${source}", "${views}")
 
 
 def share(part: float, number: int) -> int:
@@ -255,7 +255,7 @@ def settings(config: DictConfig) -> dict[str, str]:
     """What decides the numbers of a run, flat, every interpolation replaced by its value, each in one spelling.
 
     4, 4.0 and 4e0 are ``4``. Folders, loggers, devices and what is only shown are left out, and so is what repeats the
-    seed or a whole node, such as ``data.seed`` and ``data.synth``.
+    seed or a whole node, such as ``data.seed`` and ``data.source``.
     """
     repeated = [name for name, value in flat(plain(config)) if value in REPEATED]
     return {

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import disentone
 from conftest import TOY
 from disentone.cli.evaluate import main as evaluate_command
 from disentone.cli.train import main
 from disentone.report.results import SweepResults
+from disentone.run import train as command
+from disentone.run.folder import RunFolder
 from disentone.run.train import train
 
 SUPERVISION = {
@@ -86,6 +89,24 @@ def test_an_evaluation_says_that_labels_were_seen(finished: bool, sweep: Path, t
         (copy / "scores.json").unlink()
     evaluate_command([str(copy), "--metrics", "mig"])
     assert json.loads((copy / "scores_dlib.json").read_text())["settings"]["supervision"] == "labels"
+
+
+@pytest.mark.parametrize("method", ["ada_gvae", "factor_vae", "supervised"])
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    method: str, compose_config, tmp_path: Path
+) -> None:
+    """The critic's weights and the labels' means among them."""
+    words = ["experiment=quickstart", f"method={method}", *TOY, "logger=csv", "trainer.max_steps=3"]
+    words += ["callbacks.last.every_n_train_steps=1", "trainer.limit_val_batches=0"]
+    ends = []
+    for name, stops in (("whole", [3]), ("resumed", [1, 3])):
+        for stop in stops:
+            run = command.begin(compose_config(words, tmp_path / name), RunFolder(tmp_path / name), max_steps=stop)
+            command.fit(run)
+        ends.append(run.system.state_dict())
+    assert any(name.startswith("objective.") for name in ends[0]) == (method != "ada_gvae")
+    for name, value in ends[0].items():
+        assert ends[1][name] == value if isinstance(value, dict) else torch.equal(ends[1][name], value), name
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def train(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, words: Seque
     (folder / "conf" / "source" / "own.yaml").write_text(f"_target_: own_source.{name}\n")
     (folder / "own_source.py").write_text(CODE)
     monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # to which the command adds the working folder
     monkeypatch.delitem(sys.modules, "own_source", raising=False)
     toy = [word for word in words if not word.startswith(OF_TONES)]
     own = ["source=own", "data.cache_dir=cache", "logger=csv", "hydra.run.dir=run"]

@@ -1,5 +1,7 @@
 """The adaptive group VAE (Locatello et al. 2020): pairs that share some of their factors, it is not said which."""
 
+import math
+
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -56,5 +58,5 @@ def shared_latents(one: GaussianLatent, other: GaussianLatent) -> Shared:
 def averaged(one: GaussianLatent, other: GaussianLatent, shared: Shared) -> GaussianLatent:
     """The first of two posteriors, where latents are shared with the mean of both means and of both variances."""
     mean = (one.mean + other.mean) / 2
-    logvar = torch.logaddexp(one.logvar, other.logvar) - torch.log(one.logvar.new_tensor(2.0))
+    logvar = torch.logaddexp(one.logvar, other.logvar) - math.log(2)
     return GaussianLatent(torch.where(shared, mean, one.mean), torch.where(shared, logvar, one.logvar))
