@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -236,5 +237,7 @@ def test_every_method_goes_with_experiments_of_every_kind(method: str, experimen
     cfg = compose_config([f"experiment={experiment}", f"method={method}"])
     # Digits have one factor, so that there is nothing to pair them by.
     refused = experiment == "mnist" and "views" in cfg.data
-    with pytest.raises(ValueError, match="MNIST takes no views") if refused else nullcontext():
-        config.check(cfg)
+    config.check(cfg)
+    expected = "views relate rows of a grid of factors, which those of Digits are not"
+    with pytest.raises(InstantiationException, match=expected) if refused else nullcontext():
+        instantiate(cfg.data, _convert_="all")

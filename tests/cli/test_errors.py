@@ -105,7 +105,7 @@ BAD = [
     (
         "+colour=blue",
         "colour: there is no such key; there are callbacks, data, frontend, logger, metrics, model, name, objective, "
-        "optimizer, run_dir, seed, source, sweep, synth, trainer",
+        "optimizer, run_dir, seed, source, strength, sweep, synth, trainer",
     ),
     # Numbers are numbers: true is none, and a list is looked at as a whole.
     ("seed=true", "seed: expected int, got True"),
