@@ -130,10 +130,11 @@ def check(config: DictConfig) -> None:
     for key, hint in TOP.items():
         if problem := misfit(container.get(key), hint, key):
             raise ValueError(problem)
-    check_strength(container)
     _check_seed("seed", container["seed"])
     for path, node in _nodes(container):
         check_node(path, node)
+    # After the option itself, whose message says more.
+    check_strength(container)
     check_trainer(container["trainer"])
 
 
