@@ -79,15 +79,27 @@ def config_dir() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
-def defaults() -> dict[str, Any]:
-    """The config that no experiment and no override has changed."""
+def composed(overrides: Iterable[str] = (), own: Path | None = None) -> DictConfig:
+    """The config that overrides describe, unchecked.
+
+    Args:
+        overrides: as of ``disentone-train``.
+        own: a folder of configs beside ours.
+
+    """
+    searched = [f"hydra.searchpath=[file://{own.absolute()}]"] if own else []
     hydra = GlobalHydra.instance().hydra  # of the caller, perhaps
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return resolved(compose("train"))
+            return compose("train", [*overrides, *searched])
     finally:
         GlobalHydra.instance().hydra = hydra
+
+
+def defaults() -> dict[str, Any]:
+    """The config that no experiment and no override has changed."""
+    return resolved(composed())
 
 
 def plain(config: Any, resolve: bool = False) -> dict[str, Any]:

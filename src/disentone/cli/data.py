@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
@@ -119,9 +118,7 @@ def main() -> None:
     with signals.ending(lambda: "nothing is lost"), errors.readable(sys.argv[1:]):
         if arguments.config_dir and not arguments.config_dir.is_dir():
             raise ValueError(f"--config-dir={arguments.config_dir}: there is no such folder")
-        extra = [f"hydra.searchpath=[file://{arguments.config_dir.absolute()}]"] if arguments.config_dir else []
-        with initialize_config_dir(str(config.config_dir()), version_base="1.3"):
-            cfg = compose("train", [*overrides, *extra, "run_dir=."])
+        cfg = config.composed([*overrides, "run_dir=."], arguments.config_dir)
         config.check(cfg)
         data = instantiate(cfg.data, _convert_="all")
         if arguments.action == "describe":

@@ -4,8 +4,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import open_dict
 
 from disentone import config
@@ -37,14 +35,7 @@ def train(
     """
     if isinstance(overrides, str):
         raise ValueError(f"overrides: expected a list of overrides, got {overrides!r}; write [{overrides!r}]")
-    hydra = GlobalHydra.instance().hydra  # of the caller, perhaps
-    GlobalHydra.instance().clear()
-    own = [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"] if config_dir else []
-    try:
-        with initialize_config_dir(str(config.config_dir()), version_base="1.3"):
-            cfg = compose("train", [*overrides, *own])
-    finally:
-        GlobalHydra.instance().hydra = hydra
+    cfg = config.composed(overrides, Path(config_dir) if config_dir else None)
     place = run_folder or Path("outputs") / str(cfg.name) / time.strftime("%Y-%m-%d_%H-%M-%S")
     with open_dict(cfg):
         cfg.run_dir = str(place)

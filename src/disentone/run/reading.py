@@ -20,14 +20,10 @@ import soundfile
 from jaxtyping import Float, Int64
 from PIL import Image
 
-from disentone.config import option
+from disentone.config import MAPPINGS, NODES, option
 
 LARGEST = 64_000_000
 """Bytes of the largest file that is read; whatever it unpacks to may be as large."""
-NODES = {
-    *("synth", "frontend", "source", "data", "model", "objective", "metrics"),
-    *("optimizer", "trainer", "callbacks", "logger"),
-}
 PIXELS = 20_000_000
 SAMPLES = 20_000_000
 
@@ -243,7 +239,7 @@ def _wrong(config: Any) -> str:
     """The first entry of a resolved config that is not of the kind that it has to be, empty for none."""
     if not isinstance(config, dict):
         return "it holds no config"
-    for key in NODES & config.keys():
+    for key in (NODES | MAPPINGS) & config.keys():
         if not isinstance(config[key], dict | None):
             return f"{key} is {str(config[key])[:60]!r}"
     if not isinstance(config.get("objective"), dict):
