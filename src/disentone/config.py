@@ -273,19 +273,20 @@ def settings(config: DictConfig) -> dict[str, str]:
     repeated = [name for name, value in flat(plain(config)) if value in REPEATED]
     return {
         name: value
-        for name, value in _deciding(resolved(config)).items()
+        for name, value in deciding(resolved(config)).items()
         if not any(name == other or name.startswith(f"{other}.") for other in repeated)
     }
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """In which of the settings that decide the numbers two resolved configs differ, in words."""
-    old, new = _deciding(before), _deciding(now)
+    old, new = deciding(before), deciding(now)
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return [f"{name} was {old.get(name)}, is {new.get(name)}" for name in names]
 
 
-def _deciding(config: Mapping[str, Any]) -> dict[str, str]:
+def deciding(config: Mapping[str, Any]) -> dict[str, str]:
+    """What decides the numbers of a resolved config, flat, each value in one spelling."""
     kept = {name: value for name, value in flat(config) if not name.startswith(INCIDENTAL)}
     return {name: _spelt(value, name.startswith(SHARES_OR_COUNTS)) for name, value in kept.items()}
 

@@ -1,5 +1,6 @@
 """The report of finished, failed, damaged and mixed runs: what it says, what it holds, what it never asks for."""
 
+import html
 import json
 import re
 import shutil
@@ -59,6 +60,14 @@ def test_the_page_answers_with_its_own_numbers_and_needs_nothing_else(copies: Co
     ):  # fmt: skip
         assert part in page.text or part in (sweep / "report.html").read_text(), part
     assert (sweep / "report.html").stat().st_size < 15e6
+
+
+def test_a_setting_is_listed_only_where_it_differs_from_its_default(copies: Copies) -> None:
+    table = report(copies([1], [0])).read_text().partition("settings differ from the defaults")[2]
+    cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", table.partition("</table>")[0])]
+    lines = {name: (here, default) for name, here, default in zip(*[iter(cells)] * 3, strict=True)}
+    assert lines["trainer.max_steps"] == ("2", "300000")
+    assert [name for name, values in lines.items() if len({value.replace("'", "") for value in values}) == 1] == []
 
 
 def test_every_chart_has_its_numbers_as_a_table(copies: Copies) -> None:

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from disentone.config import defaults, flat
+from disentone.config import deciding, defaults
 from disentone.files import write_atomically
 from disentone.metrics.score import Score
 from disentone.metrics.table import MAIN, MATRICES
@@ -24,7 +24,7 @@ from disentone.provenance import code
 from disentone.report import charts
 from disentone.report.answer import Finding, best_of_methods, findings, headline, headline_score, listed
 from disentone.report.charts import Chart
-from disentone.report.runs import IDENTITY, Run, labelled, logged, long_table, own_scores, read_runs, spelt, table
+from disentone.report.runs import IDENTITY, RESULTS, Run, labelled, logged, long_table, own_scores, read_runs, table
 from disentone.run import reading
 from disentone.run.folder import RunFolder
 
@@ -79,7 +79,7 @@ def write_report(root: Path, runs: Sequence[Run]) -> Path:
     content["warnings"] = _warnings(finished)
     if finished:
         results = table(finished, root)
-        write_atomically(root / "results.csv", results.to_csv(index=False))
+        write_atomically(root / RESULTS, results.to_csv(index=False))
         write_atomically(root / "scores.csv", long_table(finished, root).to_csv(index=False))
         content |= _answer(labelled(results, finished, root), finished, root, damage)
     content["damage"] = damage
@@ -229,7 +229,7 @@ def _facts(runs: Sequence[Run], results: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _differences(runs: Sequence[Run]) -> pd.DataFrame:
     """What these runs set otherwise than the defaults, one line a setting, all values that it had."""
-    usual = {key: spelt(value) for key, value in flat(defaults())}
+    usual = deciding(defaults())
     settings = [run.settings for run in runs]
     names = dict.fromkeys(name for found in settings for name in found)
     values = {name: list(dict.fromkeys(found.get(name, "") for found in settings)) for name in names}

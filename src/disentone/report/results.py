@@ -21,13 +21,12 @@ from disentone.files import PARTIAL, write_atomically
 from disentone.metrics.table import HEADLINES
 from disentone.report.answer import findings, headline, headline_score, headline_scores
 from disentone.report.page import write_report
-from disentone.report.runs import Run, labelled, own_scores, read_run, read_runs, table
+from disentone.report.runs import RESULTS, Run, labelled, own_scores, read_run, read_runs, table
 
 NARROW = 80
 """Columns of a screen."""
 MOST_SCORES = 3
 """Of ours, that the table at a sweep's end has room for."""
-RESULTS = "results.csv"
 FIGURE = "scores_against_strength.png"
 BETWEEN_TABLES = 60.0
 """Seconds."""
@@ -64,11 +63,7 @@ class SweepResults(Callback):
 
 def write(folder: Path) -> pd.DataFrame:
     """Write results.csv into a sweep folder; answers its table."""
-    return _write(folder, read_runs(folder))
-
-
-def _write(folder: Path, runs: Sequence[Run]) -> pd.DataFrame:
-    results = table(runs, folder)
+    results = table(read_runs(folder), folder)
     if len(results):
         write_atomically(folder / RESULTS, results.to_csv(index=False))
     return results
@@ -98,18 +93,18 @@ def finish_sweep(folder: Path) -> None:
 
 
 def _write_answer(folder: Path, runs: Sequence[Run], results: pd.DataFrame) -> None:
-    """The tables, the figure and the page."""
+    """The tables and the page, and the figure."""
+    if not runs:
+        return
+    page = write_report(folder, runs)
     if len(results):
-        _write(folder, runs)
         swept = results[results["strength"].notna()]
         if len(swept) and "kl" in swept:
             groups = [name for name in ("strength_name", "setting") if swept[name].nunique() > 1]
             plots.save(plots.scores_against_strength(swept, groups), folder / FIGURE)
         print(f"{len(results)} finished runs in {folder}; every score is in {RESULTS}")
-    if runs:
-        page = write_report(folder, runs)
-        print(f"the report is {page}")
-        _log(folder, runs, results, page)
+    print(f"the report is {page}")
+    _log(folder, runs, results, page)
 
 
 def _log(folder: Path, runs: Sequence[Run], results: pd.DataFrame, page: Path) -> None:

@@ -17,6 +17,7 @@ from disentone.metrics.table import MAIN
 from disentone.run import reading
 from disentone.run.folder import RunFolder, State
 
+RESULTS = "results.csv"
 # What names a run.
 IDENTITY = ("method", "supervision", "strength_name", "strength", "seed")
 # The columns that a reader looks for first.
@@ -134,7 +135,7 @@ def _read(folder: Path) -> Run:
     except ValueError as error:
         known = {State.FAILED: _failed(files), State.NEW: "unfinished"}
         return Run(folder, {}, {}, {}, {}, known.get(state, str(error)))
-    settings = {key: spelt(value) for key, value in found.items()}
+    settings = {key: str(value) for key, value in found.items()}
     if state is not State.FINISHED and not files.record.exists():
         return Run(folder, config, settings, {}, {}, _unfinished(files, state))
     try:
@@ -320,12 +321,6 @@ def _places(folder: Path) -> Iterator[Path]:
             yield Path(place)
             names.clear()
         names[:] = [name for name in names if name != "wandb"]
-
-
-def spelt(value: Any) -> str:
-    """A value as it is compared: 4, 4.0 and 4e0 are one number."""
-    is_whole = isinstance(value, float) and value.is_integer()
-    return str(int(value)) if is_whole else str(value)
 
 
 def _unfinished(files: RunFolder, state: State) -> str:
