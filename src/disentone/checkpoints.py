@@ -87,14 +87,6 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     return dict(checkpoint)
 
 
-def ended_at(path: Path) -> int | None:
-    """The step at which an early stop ended the training of a checkpoint for good, None where none did."""
-    checkpoint = read(path)
-    states = (checkpoint.get("callbacks") or {}).values()
-    stopped = any(isinstance(state, dict) and state.get("stopping_reason_message") for state in states)
-    return int(checkpoint["global_step"]) if stopped else None
-
-
 def _is_finite(value: Any) -> bool:
     is_number = isinstance(value, torch.Tensor) and value.is_floating_point()
     return not is_number or bool(torch.isfinite(value).all())

@@ -109,9 +109,13 @@ class System(pl.LightningModule):
         return self._step("test", batch, TEST)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Forget how long earlier sessions took: ``trainer.max_time`` is of one session."""
-        for key in [key for key in checkpoint.get("callbacks", {}) if key.startswith("Timer")]:
-            del checkpoint["callbacks"][key]
+        """Forget how long earlier sessions took, ``trainer.max_time`` is of one session; an early stop is for good."""
+        states = checkpoint.get("callbacks", {})
+        for key in [key for key in states if key.startswith("Timer")]:
+            del states[key]
+        if any(isinstance(state, dict) and state.get("stopping_reason_message") for state in states.values()):
+            # Only what comes after the training was lost.
+            self.trainer.fit_loop.epoch_loop.max_steps = checkpoint["global_step"]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser for all parameters; each group's own rate stays with it as ``initial_lr``."""

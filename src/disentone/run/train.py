@@ -97,9 +97,6 @@ def fit(run: Run) -> None:
         told = {"method": run.system.objective.title, "supervision": run.system.supervision(run.data)}
         logger.log_hyperparams({**run.config, **told, "provenance": run.facts})
     checkpoint = checkpoints.newest(run.folder.path, run.identity)
-    if checkpoint is not None and (end := checkpoints.ended_at(checkpoint)) is not None:
-        # An early stop is for good; only what comes after the training was lost.
-        run.trainer.fit_loop.epoch_loop.max_steps = end
     run.trainer.fit(run.system, run.data, ckpt_path=checkpoint, weights_only=True)
 
 
