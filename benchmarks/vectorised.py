@@ -23,9 +23,9 @@ from benchmarks.measure import report
 from hydra.utils import instantiate
 from tests.conftest import TOY
 
-from disentone import stacked
 from disentone.data import DataModule
-from disentone.stacked import Member
+from disentone.sweep import stacked
+from disentone.sweep.stacked import Member
 from disentone.system import System
 
 CACHE = Path(tempfile.gettempdir()) / "disentone_benchmark_cache"
@@ -42,7 +42,9 @@ def parts(size: str, beta: float, seed: int) -> tuple[System, DataModule]:
     pl.seed_everything(seed, verbose=False)
     data = instantiate(cfg.data, _convert_="all")
     vae = instantiate(cfg.model, _convert_="all")(data.shape)
-    return System(vae, instantiate(cfg.objective), instantiate(cfg.optimizer), seed), data
+    objective = instantiate(cfg.objective, _convert_="all")
+    objective.build(vae.latents, data.sizes["train"])
+    return System(vae, objective, instantiate(cfg.optimizer), seed), data
 
 
 def make_trainer(steps: int, **settings: object) -> pl.Trainer:
@@ -66,15 +68,15 @@ def one_after_the_other(size: str, steps: int, points: Sequence[tuple[float, int
     return sum(wall for wall, _ in spent), sum(processor for _, processor in spent)
 
 
-def together(size: str, steps: int, points: Sequence[tuple[float, int]], vectorised: bool) -> Spent:
+def together(size: str, steps: int, points: Sequence[tuple[float, int]]) -> Spent:
     """Of training alone."""
     members = []
     for beta, seed in points:
         system, data = parts(size, beta, seed)
         trainer = make_trainer(0)
         trainer.fit(system, data)
-        members.append(Member(system, data, trainer))
-    spent = seconds(partial(stacked.fit, members, partial(make_trainer, steps), vectorised))
+        members.append(Member(system, data, trainer, str(seed)))
+    spent = seconds(partial(stacked.fit, members, make_trainer(steps)))
     assert not any(member.error for member in members)
     return spent
 
@@ -112,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--members", type=int, help="train so many quickstart runs as one and print the peak MB")
     if members := parser.parse_args().members:
-        together("quickstart", 5, [(1.0, seed) for seed in range(members)], torch.cuda.is_available())
+        together("quickstart", 5, [(1.0, seed) for seed in range(members)])
         print(_peak())
         return
     counts = (6, 30) if torch.cuda.is_available() else (6,)
@@ -123,8 +125,7 @@ def main() -> None:
             points = [(beta, seed) for beta in BETAS for seed in range(count // len(BETAS))]
             versions: dict[str, Callable[[], Spent]] = {
                 "one after the other": partial(one_after_the_other, size, STEPS[size], points),
-                "one by one in a step": partial(together, size, STEPS[size], points, False),
-                "vmap": partial(together, size, STEPS[size], points, True),
+                "at once": partial(together, size, STEPS[size], points),
             }
             results[f"{size}, {count} runs, {STEPS[size]} steps"] = medians(versions, REPEATS)
     sweeps = {

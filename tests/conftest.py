@@ -132,6 +132,11 @@ def small_data() -> DataModule:
     return make_small_data()
 
 
+def pytest_configure() -> None:
+    """One thread for everything, the folders that all tests share included: other counts change the last digits."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -78,15 +78,28 @@ class System(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Let the objective act at its milestones, and set the learning rate of this step."""
-        step, optimizer = self.global_step, self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        if step in self.objective.milestones and not _is_amid_step(self.trainer):
-            self.objective.reach(step, self.model, self._data, self.device)
+        (optimizer,) = self.trainer.optimizers
+        if not _is_amid_step(self.trainer):
+            self.reach(self.global_step, optimizer, self._data)
+        self.set_rate(self.global_step, optimizer)
+
+    def reach(self, step: int, optimizer: torch.optim.Optimizer, data: DataModule) -> None:
+        """Let the objective act before a step that is one of its milestones."""
+        if step in self.objective.milestones:
+            self.objective.reach(step, self.model, data, self.device)
             # The moments are of another loss, along other axes.
             optimizer.state.clear()
+
+    def set_rate(self, step: int, optimizer: torch.optim.Optimizer) -> None:
+        """Set the learning rate of a step, where the objective has one of its own."""
         if (rate := self.objective.rate(step)) is not None:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * rate
+
+    def forward(self, batch: Batch, step: int) -> dict[str, Scalar]:
+        """The terms of a batch as they are logged; of its labels the objective sees only what it declares."""
+        seen = batch if self.objective.labels else batch._replace(labels=None)
+        return dict(scalars(self.model, self.objective(self.model, seen, step)))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """See that validations are counted in steps."""
@@ -130,28 +143,24 @@ class System(pl.LightningModule):
         return data
 
     def _step(self, stage: str, batch: Batch, number: int) -> Scalar:
-        seen = batch._replace(
-            draw=Draw(self.seed, number, batch.rows), labels=batch.labels if self.objective.labels else None
-        )
-        terms = self.objective(self.model, seen, self.global_step)
+        terms = self(batch._replace(draw=Draw(self.seed, number, batch.rows)), self.global_step)
+        is_logged = stage != "train" or self._is_logged_step()
+        if not is_logged:
+            # Nobody reads the others, which would only cost time.
+            terms = {"loss": terms["loss"]}
         if batch.part is not None:
             weight = batch.part.rows * self.trainer.world_size / batch.part.total
             terms = {name: weight * term for name, term in terms.items()}
-        # Terms of a step that no logger writes would only cost time.
-        if stage == "train" and not self._is_logged_step():
-            return terms["loss"]
-        # On the device, where processes meet; without waiting for it.
-        found = {
-            f"{stage}/{name}": term.to(self.device, non_blocking=True) for name, term in scalars(self.model, terms)
-        }
-        # batch_size weighs the mean over an epoch: its last batch may be smaller.
-        self.log_dict(
-            found,
-            batch_size=len(batch.image) if batch.part is None else batch.part.total,
-            on_step=stage == "train",
-            on_epoch=stage != "train",
-            sync_dist=True,
-        )
+        if is_logged:
+            self.log_dict(
+                # On the device, where processes meet; without waiting for it.
+                {f"{stage}/{name}": term.to(self.device, non_blocking=True) for name, term in terms.items()},
+                # It weighs the mean over an epoch: the last batch may be smaller.
+                batch_size=len(batch.image) if batch.part is None else batch.part.total,
+                on_step=stage == "train",
+                on_epoch=stage != "train",
+                sync_dist=True,
+            )
         return terms["loss"]
 
     def _is_logged_step(self) -> bool:

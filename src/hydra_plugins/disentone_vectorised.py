@@ -3,22 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
 class VectorisedLauncher(Launcher):
-    """Trains the jobs of a sweep together, see :mod:`disentone.sweep.launcher`.
-
-    Args:
-        vmap: true computes all runs at once, false one after the other in each step; null: true on a GPU.
-
-    """
-
-    def __init__(self, vmap: bool | None = None) -> None:
-        self.vmap = vmap
+    """Trains the jobs of a sweep together, see :mod:`disentone.sweep.launcher`."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what every job needs; the task is disentone's own."""
@@ -27,9 +18,6 @@ class VectorisedLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """Train all jobs; answers Hydra's record of each."""
         # Only now: other commands and applications should not have to wait for torch.
-        from disentone.sweep import launcher
+        from disentone.sweep.launcher import launch
 
-        returns: Sequence[JobReturn] = launcher.launch(
-            self.hydra_context, self.config, job_overrides, initial_job_idx, self.vmap
-        )
-        return returns
+        return launch(self.hydra_context, self.config, job_overrides, initial_job_idx)

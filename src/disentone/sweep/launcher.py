@@ -1,12 +1,11 @@
 """A sweep in one process: jobs are begun one by one, trained together, and ended one by one."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 from hydra._internal.callbacks import Callbacks
@@ -14,31 +13,33 @@ from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.types import HydraContext
 from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
+from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor
 
-from disentone import config, stacked
+from disentone import config
 from disentone.callbacks import Progress
 from disentone.run import train
 from disentone.run.build import Run
 from disentone.run.folder import RunFolder, State
-from disentone.stacked import Member
+from disentone.sweep import stacked
+from disentone.sweep.stacked import Member
+
+# With other values a group's training would not be that of each of its runs.
+USUAL = {"devices": 1, "num_nodes": 1, "precision": "32-true", "accumulate_grad_batches": 1, "gradient_clip_val": None}
+USUAL |= {"max_epochs": -1, "max_time": None, "limit_train_batches": 1.0, "check_val_every_n_epoch": None}
+HOOKS = [name for name in vars(pl.Callback) if name.startswith(("on_train", "on_before", "on_after"))]
 
 
-@dataclass
-class Job:
-    """A job of the sweep: without a member, there is nothing to train."""
+class Job(NamedTuple):
+    """What is left of a job between its beginning and its end: something to train, or why not."""
 
-    kind: str = ""
-    """Jobs of one kind differ only in what stacked runs may differ in."""
+    folder: RunFolder
     run: Run | None = None
-    make_trainer: Callable[..., pl.Trainer] | None = None
     member: Member | None = None
-    folder: RunFolder | None = None
     error: Exception | None = None
 
 
-def launch(
-    context: HydraContext, sweep: DictConfig, overrides: Sequence[Sequence[str]], first: int, vmap: bool | None
-) -> list[JobReturn]:
+def launch(context: HydraContext, sweep: DictConfig, overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
     """Run the jobs of a sweep, as Hydra's own launcher does, but train them together.
 
     Args:
@@ -46,22 +47,20 @@ def launch(
         sweep: the config of the sweep.
         overrides: of each job.
         first: the number of the first job.
-        vmap: see :func:`disentone.stacked.fit`.
 
     """
     setup_globals()
     configure_log(sweep.hydra.hydra_logging, sweep.hydra.verbose)
-    Path(sweep.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-    configs = [_composed(context, sweep, list(words), first + place) for place, words in enumerate(overrides)]
-    jobs = [Job() for _ in configs]
+    folder = Path(sweep.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    configs = [_composed(context, sweep, words, first + place) for place, words in enumerate(overrides)]
     places: dict[str, Any] = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
     # Hydra's callbacks hear of a job once, at its end: nobody should take it for finished before.
     silent = HydraContext(config_loader=context.config_loader, callbacks=Callbacks())
     with ExitStack() as locks:
-        for job, cfg in zip(jobs, configs, strict=True):
-            run_job(partial(_begin, job, locks), cfg, hydra_context=silent, **places)
-        for group in _groups(jobs):
-            _fit(group, Path(sweep.hydra.sweep.dir), vmap)
+        begun = [run_job(partial(_begin, locks), cfg, hydra_context=silent, **places) for cfg in configs]
+        jobs: list[Job] = [result.return_value for result in begun]
+        train_together([(job.run, job.member) for job in jobs if job.run and job.member], folder)
         returns = []
         for job, cfg in zip(jobs, configs, strict=True):
             returns.append(run_job(partial(_end, job), cfg, hydra_context=context, **places))
@@ -69,80 +68,101 @@ def launch(
     return returns
 
 
-def _composed(context: HydraContext, sweep: DictConfig, overrides: list[str], number: int) -> DictConfig:
-    cfg = context.config_loader.load_sweep_config(sweep, overrides)
+def _composed(context: HydraContext, sweep: DictConfig, overrides: Sequence[str], number: int) -> DictConfig:
+    cfg = context.config_loader.load_sweep_config(sweep, list(overrides))
     with open_dict(cfg):
         cfg.hydra.job.id = cfg.hydra.job.num = number
     return cfg
 
 
-def _begin(job: Job, locks: ExitStack, cfg: DictConfig) -> None:
+def _begin(locks: ExitStack, cfg: DictConfig) -> Job:
     """Build a run, up to its first step; what goes wrong is kept for its end."""
+    run, folder = None, RunFolder(cfg.run_dir)
     try:
-        job.folder = RunFolder(cfg.run_dir)
-        with train.reported(job.folder):
+        with train.reported(folder):
             config.check(cfg)
-            locks.enter_context(job.folder.locked())
-            if job.folder.claim(cfg) is State.FINISHED:
-                print(f"{job.folder.path} is finished; nothing to do")
-                return
-            job.kind = _kind(cfg)
-            # Training is the group's; a fit of no steps loads the checkpoint and scores the untrained network. Tensors
-            # of inference mode could not be trained on afterwards.
-            job.run = train.begin(cfg, job.folder, max_steps=0, inference_mode=False)
-            stacked.check_trainer(job.run.trainer)
-            train.fit(job.run)
-            job.member = Member(job.run.system, job.run.data, job.run.trainer)
-            job.make_trainer = instantiate(cfg.trainer, _convert_="all")
+            locks.enter_context(folder.locked())
+            if folder.claim(cfg) is State.FINISHED:
+                print(f"{folder.path} is finished; nothing to do")
+                return Job(folder)
+            # A fit of no steps loads the checkpoint and scores the untrained network. Tensors of inference mode could
+            # not be trained on afterwards.
+            run = train.begin(cfg, folder, max_steps=0, inference_mode=False)
+            check(run)
+            train.fit(run)
+            return Job(folder, run, Member(run.system, run.data, run.trainer, seeds(run.config)))
     except Exception as error:
-        job.error = error
+        return Job(folder, run, error=error)
 
 
-def _kind(cfg: DictConfig) -> str:
-    """The config, interpolations resolved, but for its seeds and the objective's own numbers."""
-    values = config.flat(config.resolved(cfg))
-    return json.dumps([(name, str(value)) for name, value in values if not _may_differ(name, value)])
+def check(run: Run) -> None:
+    """Raise ValueError for what Lightning does in a training of one run alone."""
+    settings = run.config["trainer"]
+    asked = {name: settings.get(name, usual) for name, usual in USUAL.items()}
+    if not isinstance(settings["val_check_interval"], int):
+        asked["val_check_interval"] = settings["val_check_interval"]
+    for name, value in asked.items():
+        if name not in USUAL or value != USUAL[name]:
+            expected = USUAL.get(name, "a number of steps")
+            raise ValueError(
+                f"runs that are trained as one need trainer.{name}={expected}, got {value}; take another launcher"
+            )
+    for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
+        acts = [name for name in HOOKS if getattr(type(callback), name) is not getattr(pl.Callback, name)]
+        if acts and not isinstance(callback, Checkpoint | Progress):
+            raise ValueError(
+                f"callbacks: {type(callback).__name__} acts in {acts[0]}, which happens for all runs that are trained "
+                "as one and not for each; leave it out or take another launcher"
+            )
 
 
-def _may_differ(name: str, value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return name.split(".")[-1] == "seed" or (is_number and name.startswith("objective.") and name.count(".") == 1)
+def train_together(runs: Iterable[tuple[Run, Member]], folder: Path) -> None:
+    """Train alike runs together from milestone to milestone, after each of which they may be alike no more."""
+    while runs := [(run, member) for run, member in runs if member.error is None and _next(run) is not None]:
+        groups: dict[str, list[tuple[Run, Member]]] = {}
+        for run, member in runs:
+            member.reach()
+            groups.setdefault(kind(run), []).append((run, member))
+        for group in groups.values():
+            first, members = group[0][0], [member for _, member in group if member.error is None]
+            progress = Progress(f"{len(members)} runs of {first.config['name']} at once,", folder)
+            own = {"logger": False, "enable_checkpointing": False, "limit_val_batches": 0, "max_steps": _next(first)}
+            try:
+                make = instantiate(first.config["trainer"], _convert_="all")
+                stacked.fit(members, make(callbacks=[progress], accelerator=first.trainer.accelerator, **own))
+            except Exception as error:
+                for member in members:
+                    member.error = error
 
 
-def _groups(jobs: Iterable[Job]) -> Iterator[list[Job]]:
-    """Jobs that can be trained as one: of one kind, with splits of the same sizes, at the same step."""
-    groups: dict[Any, list[Job]] = {}
-    for job in jobs:
-        if job.member is not None:
-            sizes = tuple(job.member.data.sizes.values())
-            groups.setdefault((job.kind, sizes, job.member.trainer.global_step), []).append(job)
-    yield from groups.values()
+def _next(run: Run) -> int | None:
+    """The next step at which a run's training is interrupted or ends; None where it has ended."""
+    steps: list[int] = [*run.system.objective.milestones, run.config["trainer"]["max_steps"]]
+    return min((step for step in steps if run.trainer.global_step < step <= steps[-1]), default=None)
 
 
-def _fit(jobs: Sequence[Job], folder: Path, vmap: bool | None) -> None:
-    """Train a group; what fails for all is the error of each."""
-    members = [job.member for job in jobs if job.member is not None]
-    first = jobs[0]
-    assert first.run is not None
-    assert first.make_trainer is not None
-    progress = Progress(f"{len(members)} runs of {first.run.config['name']} at once,", folder)
-    try:
-        stacked.fit(members, partial(first.make_trainer, callbacks=[progress]), vmap)
-    except Exception as error:
-        for member in members:
-            member.error = member.error or error
+def kind(run: Run) -> str:
+    """What runs have in common that are trained as one: all but seeds and the buffers of their objectives."""
+    numbers = {f"objective.{name}" for name, _ in run.system.objective.named_buffers()}
+    alike = [(name, str(value)) for name, value in config.flat(run.config) if name not in numbers]
+    state = [value for value in run.system.state_dict().values() if not isinstance(value, Tensor)]
+    alike = [(name, value) for name, value in alike if name.split(".")[-1] != "seed"]
+    return json.dumps([alike, list(run.data.sizes.values()), run.trainer.global_step, state])
 
 
-def _end(job: Job, cfg: DictConfig) -> None:
+def seeds(settings: dict[str, Any]) -> str:
+    """All seeds of a config: runs that have the same are shown the same batches."""
+    return json.dumps([(name, value) for name, value in config.flat(settings) if name.split(".")[-1] == "seed"])
+
+
+def _end(job: Job, _: DictConfig) -> None:
     """Test, score and close a run, or say why it is lost."""
-    with train.reported(job.folder or RunFolder(cfg.run_dir)):
-        error = job.error or (job.member.error if job.member else None)
-        if job.run is None:
+    error = job.error or (job.member.error if job.member else None)
+    with train.reported(job.folder):
+        with train.closing_loggers(job.run) if job.run else nullcontext():
             if error:
                 raise error
-            return
-        with train.closing_loggers(job.run):
-            if error:
-                raise error
-            train.score(job.run)
-        train.finish(job.run)
+            if job.run:
+                train.score(job.run)
+        if job.run:
+            train.finish(job.run)
