@@ -48,10 +48,10 @@ class Draw(NamedTuple):
         radius, angle = _unit(bits >> (64 - MANTISSA)), _unit(bits >> (64 - 2 * MANTISSA))
         return torch.sqrt(-2 * torch.log(radius)) * torch.cos(2 * math.pi * angle)
 
-    def laplace(self, stream: str, width: int) -> Float[Tensor, "batch width"]:
-        """Draws with a double exponential law of scale 1, by its inverse distribution function."""
+    def laplace(self, stream: str, width: int, largest: float = math.inf) -> Float[Tensor, "batch width"]:
+        """Draws with a double exponential law of scale 1 within +-``largest``, by its inverse distribution function."""
         centred = self.uniform(stream, width) - 0.5
-        return -centred.sign() * torch.log1p(-2 * centred.abs())
+        return -centred.sign() * torch.log1p(2 * centred.abs() * math.expm1(-largest))
 
     def permutation(self, stream: str) -> Int64[Tensor, "batch"]:
         """An order of the batch's rows, all orders equally likely."""

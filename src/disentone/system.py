@@ -65,8 +65,6 @@ class System(pl.LightningModule):
                 f"views pair every row with another one, which the {self.objective.title} objective has no use for; "
                 "leave views out, or take a method that learns from pairs"
             )
-        if data.views is not None:
-            data.views.check(data.space_of_grid)
 
     def setup(self, stage: str) -> None:
         """Whiten by training images, before anything is trained or scored; a checkpoint then overwrites it."""

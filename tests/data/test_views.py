@@ -122,10 +122,10 @@ def test_partners_share_all_factors_but_k(k: int | None) -> None:
 def test_a_space_with_no_factor_to_share_is_refused() -> None:
     for k in (2, 3):
         with pytest.raises(ValueError, match=rf"views.k={k} leaves no factor that partners share, since there are 2"):
-            Sharing(k).check(SPACE)
-    Sharing(1).check(SPACE)
+            Sharing(k).check_space(SPACE)
+    Sharing(1).check_space(SPACE)
     with pytest.raises(ValueError, match=r"views.k=1 leaves no factor .* there are 1 \(a\); expected"):
-        Sharing(None).check(FactorSpace({"a": {"start": 0, "stop": 3, "step": 1}}))
+        Sharing(None).check_space(FactorSpace({"a": {"start": 0, "stop": 3, "step": 1}}))
     with pytest.raises(ValueError, match=r"views.k must be at least 1, got 0"):
         Sharing(0)
 
@@ -193,9 +193,10 @@ def test_cached_and_rendered_partners_are_the_same_rows(tmp_path) -> None:
             torch.testing.assert_close(getattr(one, name), getattr(other, name), atol=1e-3, rtol=0)
     data = make_data("on_the_fly", tmp_path)
     carried = next(iter(data.train_dataloader().sampler))
-    partners = data.partners(carried.rows, carried.draws)
+    partners = data.partner_rows(carried.rows, carried.draws)
     assert torch.equal(partners, data.views.partners(data.space, carried.rows, carried.draws, data.seed))
     torch.testing.assert_close(rendered[0].partner, data.images(partners))
+    assert torch.equal(data.partners(carried.rows, carried.draws), data.images(partners))
 
 
 def test_partners_change_from_pass_to_pass_and_validation_keeps_its_own(tmp_path) -> None:

@@ -1,6 +1,6 @@
 """The data module of every source: loaders carry row numbers, images are made or looked up where the batch is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -12,34 +12,28 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from disentone.data.batches import AsTheyCome, Batches, Carried, batches_done, check_batch_size, check_divides
-from disentone.data.cache import ImageCache, image_bytes
+from disentone.data.checks import check_audio_size, check_source
 from disentone.data.held_out import HeldOut
+from disentone.data.images import Asked, Images
 from disentone.data.split import Without, split_of
-from disentone.data.views import Views
+from disentone.data.transforms import Transforms
+from disentone.data.views import Partners, Views
+from disentone.draws import Draw
 from disentone.factors import FactorSpace
 from disentone.frontends import Frontend
-from disentone.precision import check_device, full_float32
+from disentone.precision import check_device
 from disentone.shapes import Audio, Batch, Image, Part, Positions, Rows
 from disentone.sources import Rendered, Source, Split
-
-# Of a batch's sounds alone; rendering and network take several times as much.
-MOST_BYTES = 2**34
-
-
-class Asked(NamedTuple):
-    """Which images: those of rows, or what a synthesiser renders at positions."""
-
-    keys: Rows
-    """Row numbers, unless nuisances are renewed or draws lie between the rows."""
-    positions: Positions | None = None
-    """Where to render; None where the images of rows are looked up."""
 
 
 class AskedBatch(NamedTuple):
     """The images of a batch, and of the partners that the data's views relate to them."""
 
     anchors: Asked
+    draws: Rows
+    """Numbers that differ from one use of a row to the next."""
     partners: Asked | None = None
+    """Partners that are other rows."""
     part: Part | None = None
 
 
@@ -92,30 +86,16 @@ class DataModule(pl.LightningDataModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        if mode not in ("auto", "on_the_fly", "cached"):
-            raise ValueError(f"data.mode must be auto, on_the_fly or cached, got {mode}")
-        if not cache_limit_gb >= 0:
-            raise ValueError(f"data.cache_limit_gb must be 0 or more (.inf for no limit), got {cache_limit_gb}")
         self.source, self.batch_size, self.seed, self.num_workers = source, batch_size, seed, num_workers
         self.continuous, self.renew_nuisances, self.compile = continuous, renew_nuisances, compile
         self.held_out, self.views = held_out, views
-        self._check_source()
+        check_source(source, views, held_out, continuous, renew_nuisances, compile)
         splits = split_of(source, fractions, max_rows, seed)
         self.splits = splits if held_out is None else Without(splits, self.space_of_grid, held_out, seed)
         check_batch_size(batch_size, self.sizes["train"])
-        _check_audio_size(batch_size, source.num_samples or 0)
-        self._cache_dir, self._cache_limit = Path(cache_dir), cache_limit_gb * 1e9
-        self._cache: ImageCache | None = None
-        if mode == "cached" and (refusal := self._cache_refusal()):
-            raise ValueError(f"data.mode=cached is impossible: {refusal}; use data.mode=on_the_fly")
-        self.mode = mode
-        self._at: Callable[[Positions, Rows], Image] | None = None
-        if isinstance(source, Rendered):
-            self._at = source.at
-        if compile and isinstance(source, Rendered):
-            torch.compiler.reset()  # graphs of an earlier run in this process count against torch's limit of them
-            # A pass's smaller last batch gets a graph of its own.
-            self._at = torch.compile(source.at, fullgraph=True, dynamic=False)
+        check_audio_size(batch_size, source.num_samples or 0)
+        never_repeat = "continuous draws" if continuous else "renewed nuisances" if renew_nuisances else ""
+        self._images = Images(source, mode, compile, never_repeat, cache_dir, cache_limit_gb)
 
     # What is in the data: rows, images, sounds, and what is known of them.
 
@@ -179,18 +159,24 @@ class DataModule(pl.LightningDataModule):
         """Rows to score on: all in use if ``limit`` admits them, else a seeded sample over all splits; sorted."""
         return self.splits.sample(limit)
 
-    def partners(self, rows: Rows, draws: Rows) -> Rows:
-        """The partner of each row, on the CPU.
+    def partners(self, rows: Rows, draws: Rows) -> Image:
+        """Images of the rows' partners, on the rows' device.
+
+        No partner lies in the held-out part, but of rows that lie there themselves.
 
         Args:
             rows: [batch] row numbers.
             draws: [batch] numbers that differ from one use of a row to the next.
 
-        Returns:
-            row numbers [batch], of whichever split; none in the held-out part but of rows that lie there themselves.
-
         """
         assert self.views is not None, "data without views has no partners"
+        if isinstance(self.views, Partners):
+            return self.images(self.partner_rows(rows.cpu(), draws.cpu()).to(rows.device))
+        return self._transformed(self.images(rows), draws)
+
+    def partner_rows(self, rows: Rows, draws: Rows) -> Rows:
+        """Row numbers of the rows' partners, of whichever split, where partners are rows; on the CPU."""
+        assert isinstance(self.views, Partners)
         return self.views.partners(self.space_of_grid, rows, draws, self.seed, self.held_out)
 
     def positions(self, rows: Rows) -> Positions:
@@ -203,9 +189,14 @@ class DataModule(pl.LightningDataModule):
             return [f"row {row}" for row in rows.tolist()]
         return [self.space.describe(positions) for positions in self.positions(rows).tolist()]
 
+    @property
+    def mode(self) -> str:
+        """``on_the_fly`` or ``cached``; ``auto`` before the device is known."""
+        return self._images.mode
+
     def images(self, rows: Rows) -> Image:
         """Images of rows, from the cache when there is one; on the rows' device."""
-        return self._made(rows) if self._cache is None else self._looked_up(rows)
+        return self._images.of_rows(rows)
 
     def audio(self, rows: Rows) -> Audio:
         """Sounds of rows, float32 [batch time], on the rows' device. Raises ValueError where there are none."""
@@ -217,18 +208,7 @@ class DataModule(pl.LightningDataModule):
         """Take the source to the device; fill the cache, or open it, if the mode asks for one."""
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         check_device(device)
-        self.source.to(device)
-        if self.mode == "auto":
-            self.mode = "cached" if device.type == "cpu" and self._cache_refusal() is None else "on_the_fly"
-        if self.mode == "cached" and self._cache is None:
-            self._cache = ImageCache(
-                self._cache_dir,
-                str(self.source.key),
-                len(self.source),
-                self.shape,
-                lambda rows: self._made(rows.to(device)),
-                self._cache_limit,
-            )
+        self._images.setup(device)
 
     def train_dataloader(self) -> DataLoader[Carried]:
         """Training rows in an order that is a function of seed and epoch."""
@@ -245,7 +225,7 @@ class DataModule(pl.LightningDataModule):
     def on_before_batch_transfer(self, batch: Carried, dataloader_idx: int) -> AskedBatch | Batch:
         """Partners are drawn, and images that are on disk looked up, while the row numbers are still on the CPU."""
         asked = self._asked(batch)
-        return asked if self._cache is None else self._batch(asked)
+        return self._batch(asked) if self.mode == "cached" else asked
 
     def on_after_batch_transfer(self, batch: AskedBatch | Batch, dataloader_idx: int) -> Batch:
         """Rows and positions, already on the device, become images there."""
@@ -276,11 +256,17 @@ class DataModule(pl.LightningDataModule):
             space = self.space_of_grid
             # Beyond the grid's own keys, so that no draw has the noise of a held-out row.
             drawn = Asked(batch.draws + len(space), space.continuous(batch.draws, self.seed))
-            return AskedBatch(drawn, part=batch.part)
+            return AskedBatch(drawn, batch.draws, part=batch.part)
         renewed = training and self.renew_nuisances
         shift = batch.draws // self.sizes["train"] * len(self.source) if renewed else torch.zeros_like(batch.draws)
-        partners = None if self.views is None else self._of_rows(self.partners(batch.rows, batch.draws), shift)
-        return AskedBatch(self._of_rows(batch.rows, shift), partners, batch.part)
+        partners = None
+        if isinstance(self.views, Partners):
+            partners = self._of_rows(self.partner_rows(batch.rows, batch.draws), shift)
+        return AskedBatch(self._of_rows(batch.rows, shift), batch.draws, partners, batch.part)
+
+    def _transformed(self, image: Image, draws: Rows) -> Image:
+        assert isinstance(self.views, Transforms)
+        return self.views.partners(image, Draw(self.seed, 0, draws), self.frontend)
 
     def _of_rows(self, rows: Rows, shift: Rows) -> Asked:
         is_rendered = isinstance(self.source, Rendered)
@@ -293,79 +279,12 @@ class DataModule(pl.LightningDataModule):
         if labels is None and self.space is not None:
             labels = self.positions(anchors.keys)
         if partners is None:
-            return Batch(self._image(anchors), anchors.keys, labels=labels, part=asked.part)
+            image = self._images.asked(anchors)
+            partner = None if self.views is None else self._transformed(image, asked.draws)
+            return Batch(image, anchors.keys, partner=partner, labels=labels, part=asked.part)
         positions = None
         if anchors.positions is not None and partners.positions is not None:
             positions = torch.cat([anchors.positions, partners.positions])
-        image, partner = self._image(Asked(torch.cat([anchors.keys, partners.keys]), positions)).chunk(2)
+        both = Asked(torch.cat([anchors.keys, partners.keys]), positions)
+        image, partner = self._images.asked(both).chunk(2)
         return Batch(image, anchors.keys, partner=partner, labels=labels, part=asked.part)
-
-    def _image(self, asked: Asked) -> Image:
-        if self._cache is not None:
-            return self._looked_up(asked.keys)
-        if asked.positions is None or self._at is None:
-            return self._made(asked.keys)
-        self.source.to(asked.keys.device)
-        with torch.no_grad(), full_float32():
-            return self._at(asked.positions, asked.keys)
-
-    def _made(self, rows: Rows) -> Image:
-        with torch.no_grad():
-            return self.source.images(rows)
-
-    def _looked_up(self, rows: Rows) -> Image:
-        assert self._cache is not None
-        return self._cache.read(rows.cpu()).to(rows.device, non_blocking=True)
-
-    # What cannot be.
-
-    def _check_source(self) -> None:
-        """Raise ValueError for settings that ask of the source what it cannot."""
-        name, between = type(self.source).__name__, isinstance(self.source, Rendered)
-        for key, asked in (
-            ("continuous", self.continuous),
-            ("renew_nuisances", self.renew_nuisances),
-            ("compile", self.compile),
-        ):
-            if asked and not between:
-                raise ValueError(f"data.{key} needs a source that renders, such as source=tones; {name} does not")
-        if self.renew_nuisances and isinstance(self.source, Rendered) and not self.source.is_random:
-            raise ValueError(
-                "data.renew_nuisances renews what no factor tells of, and this synth has nothing of that kind; give it "
-                "noise, random_phase, onset or level_db, or leave data.renew_nuisances out"
-            )
-        if self.views is not None:
-            if self.continuous:
-                raise ValueError("views relate rows of the grid to one another; they cannot go with data.continuous")
-            self._check_grid("views relate")
-        if self.held_out is not None:
-            if self.continuous:
-                raise ValueError("data.held_out leaves rows of the grid out; it cannot go with data.continuous")
-            self._check_grid("data.held_out leaves out")
-
-    def _check_grid(self, what: str) -> None:
-        if not self.source.is_grid:
-            name = type(self.source).__name__
-            raise ValueError(f"{what} rows of a grid of factors, which those of {name} are not; take source=tones")
-
-    def _cache_refusal(self) -> str | None:
-        size = image_bytes(len(self.source), self.shape)
-        if self.source.key is None:
-            return "the images of this source lie in memory already"
-        if self.continuous:
-            return "continuous draws never repeat"
-        if self.compile:
-            return "data.compile is of batches that are rendered, not read"
-        if self.renew_nuisances:
-            return "renewed nuisances never repeat"
-        if size > self._cache_limit:
-            return f"the images take {size / 1e9:.1f} GB, data.cache_limit_gb is {self._cache_limit / 1e9:g}"
-        return None
-
-
-def _check_audio_size(batch_size: int, num_samples: int) -> None:
-    if (size := 4 * batch_size * num_samples) > MOST_BYTES:
-        raise ValueError(
-            f"a batch of {batch_size} sounds of {num_samples:,} samples takes {size / 2**30:,.0f} GiB, at most "
-            f"{MOST_BYTES / 2**30:.0f} are possible; use a smaller synth.duration, synth.sample_rate or data.batch_size"
-        )

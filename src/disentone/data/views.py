@@ -1,4 +1,4 @@
-"""Views: for every row a partner, another row of the grid that is related to it in a known way."""
+"""Views: for every row a partner, an image that is related to its own in a known way; here, other rows of the grid."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -11,6 +11,7 @@ from disentone import hashing
 from disentone.data.held_out import HeldOut
 from disentone.factors import FactorSpace
 from disentone.shapes import Rows
+from disentone.sources import Source
 
 # The numbers of the random streams; a Student's step takes three more after STEP.
 STEP, REDRAW, OTHER, CHOICE, COUNT = 20, 30, 31, 40, 41
@@ -18,10 +19,30 @@ ATTEMPTS = 16
 
 
 class Views(ABC):
-    """A law of partners. Each partner is a function of (seed, row, draw number), so that a resumed run has the same."""
+    """What the partners of rows are: other rows (:class:`Partners`), or the rows' own images, transformed."""
 
     supervision: ClassVar[str]
     """What a method that learns from these pairs is told: the word that stands beside its scores."""
+
+    @abstractmethod
+    def check(self, source: Source) -> None:
+        """Raise ValueError for a source whose images have no such partners."""
+
+
+class Partners(Views):
+    """A law of partner rows. Each is a function of (seed, row, draw number), so that a resumed run has the same."""
+
+    def check(self, source: Source) -> None:
+        """Raise ValueError unless the rows are a grid of factors that has such partners."""
+        if source.space is None or not source.is_grid:
+            name = type(source).__name__
+            raise ValueError(
+                f"views relate rows of a grid of factors, which those of {name} are not; take source=tones"
+            )
+        self.check_space(source.space)
+
+    def check_space(self, space: FactorSpace) -> None:
+        """Raise ValueError for a space whose rows cannot be so related; by default those of every space can."""
 
     def partners(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, held_out: HeldOut | None = None) -> Rows:
         """The partner of each row. No row outside of a held-out part of the space has a partner inside.
@@ -50,15 +71,12 @@ class Views(ABC):
             found = torch.where(inside, again, found)
         return found
 
-    def check(self, space: FactorSpace) -> None:  # noqa: B027 - most laws take every space
-        """Raise ValueError for a space whose rows cannot be so related; by default those of every space can."""
-
     @abstractmethod
     def draw(self, space: FactorSpace, rows: Rows, draws: Rows, seed: int, attempt: int) -> Rows:
         """One draw of a partner for each row; another ``attempt`` gives another one."""
 
 
-class Neighbours(Views):
+class Neighbours(Partners):
     """Partners whose factors all moved a little at once, made by the generator: it moves every factor by a random step.
 
     A step is a share of the factor's range, reflected at the ends of the range and rounded to a value of the grid.
@@ -200,7 +218,7 @@ class WarpedNeighbours(Neighbours):
         return (places.clamp(min=1e-3).sqrt() + self.width / 2 * steps).clamp(0, 1).square()
 
 
-class Sharing(Views):
+class Sharing(Partners):
     """Partners that differ in some factors and share all others; which ones is drawn anew for every pair.
 
     A factor that differs takes any other of its values. After Locatello et al. 2020, "Weakly-supervised disentanglement
@@ -221,7 +239,7 @@ class Sharing(Views):
             raise ValueError(f"views.k must be at least 1, got {k}")
         self.k = k
 
-    def check(self, space: FactorSpace) -> None:
+    def check_space(self, space: FactorSpace) -> None:
         """Raise ValueError unless a factor is left to share."""
         least, count = self.k or 1, len(space.factors)
         if least >= count:
@@ -240,7 +258,7 @@ class Sharing(Views):
         return space.rows(torch.where(differs, _others(positions, sizes, seed, keys), positions))
 
 
-class Unrelated(Views):
+class Unrelated(Partners):
     """A negative control: the partner is any row, so that a pair tells nothing."""
 
     supervision = "none"
@@ -250,7 +268,7 @@ class Unrelated(Views):
         return (hashing.uniform(seed, rows, draws, attempt, STEP) * len(space)).long()
 
 
-class Itself(Views):
+class Itself(Partners):
     """A negative control: the partner of a row is the row itself, so that only images are told apart."""
 
     supervision = "none"

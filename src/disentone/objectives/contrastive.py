@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from disentone.data import DataModule
 from disentone.models import Model, PointAutoencoder, PointLatent, WhitenedMLP
 from disentone.objectives.objective import Objective, Terms
 from disentone.precision import full_float32
-from disentone.shapes import Batch, Rows
+from disentone.shapes import Batch, Image, Rows
 
 # What the metrics' weights start from, before softplus.
 RADIAL, ADDITIVE = (-2.0, -1.0, -1.0), (-2.0, 0.5, -2.0, -4.0)
@@ -159,7 +159,7 @@ class Contrastive(Objective):
             ValueError: for codes that are not finite.
 
         """
-        codes, _ = _embedded(model, data, data.rows("train", self.rows), device)
+        codes, _ = _embedded(model, data.images, device, data.rows("train", self.rows))
         if not codes.isfinite().all():
             raise ValueError(
                 f"the codes are not finite at step {step}, so the training diverged; a smaller optimizer.lr may help"
@@ -182,10 +182,9 @@ class Contrastive(Objective):
         _, vectors = np.linalg.eigh(np.atleast_2d(np.cov(centred.T)))
         basis = vectors[:, ::-1].T.copy()
         rows = data.rows("train", self.pairs)
+        codes, bias = _embedded(model, data.images, device, rows)
         # Numbers that no batch has: these partners were never trained on.
-        draws = -1 - torch.arange(len(rows))
-        others = data.partners(rows, draws)
-        (codes, bias), (partners, partner_bias) = (_embedded(model, data, part, device) for part in (rows, others))
+        partners, partner_bias = _embedded(model, data.partners, device, rows, -1 - torch.arange(len(rows)))
         turned = torch.from_numpy(basis.T).to(device)
         parts = [torch.split(part, data.batch_size) for part in (codes @ turned, partners @ turned, bias, partner_bias)]
         losses = [float(np.mean([math.log(len(batch)) for batch in parts[0]]))]
@@ -238,9 +237,10 @@ def independent_axes(codes: Float64[np.ndarray, "row old"]) -> Basis:
 
 
 def _embedded(
-    model: PointAutoencoder, data: DataModule, rows: Rows, device: torch.device
+    model: PointAutoencoder, images: Callable[..., Image], device: torch.device, *numbers: Rows
 ) -> tuple[Float64[Tensor, "row kept"], Float64[Tensor, "row"]]:
-    """Kept codes and biases of rows, in double precision, since PCA and ICA are small differences."""
-    parts = [model.embed(data.images(part.to(device))) for part in torch.split(rows, ENCODED)]
-    codes, bias = (torch.cat(part).double() for part in zip(*parts, strict=True))
+    """Kept codes and biases of images, in double precision, since PCA and ICA are small differences."""
+    parts = zip(*(torch.split(rows, ENCODED) for rows in numbers), strict=True)
+    found = [model.embed(images(*(rows.to(device) for rows in part))) for part in parts]
+    codes, bias = (torch.cat(part).double() for part in zip(*found, strict=True))
     return codes, bias
