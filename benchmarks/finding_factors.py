@@ -53,6 +53,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "correlated steps": ("views=correlated", *ENCODER_ONLY),
     "warped steps": ("views=warped", *ENCODER_ONLY),
     "held-out region": ("data/held_out=region", *ENCODER_ONLY),
+    "held-out region, on the fly": ("data/held_out=region", "data.mode=on_the_fly", *ENCODER_ONLY),
+    "transforms": ("views=transforms", *ENCODER_ONLY),
     "unrelated pairs": ("views=unrelated", *ENCODER_ONLY),
     "an image with itself": ("views=itself", *ENCODER_ONLY),
 }

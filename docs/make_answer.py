@@ -17,7 +17,8 @@ from disentone.image_plots import draw_strips
 from disentone.metrics import SCORES
 from disentone.metrics.traversal import HIGH, LOW
 from disentone.report.answer import Finding, findings, headline
-from disentone.report.runs import labelled, read_runs, table
+from disentone.report.runs import read_runs
+from disentone.report.tables import labelled, table
 
 ROOT = Path(__file__).parents[1]
 SWEEP = ROOT / "outputs" / "quickstart_sweep"

@@ -15,6 +15,7 @@ from disentone.data import DataModule
 from disentone.errors import message
 from disentone.models import Model
 from disentone.provenance import code, provenance
+from disentone.run import stored
 from disentone.run import trust as trusted
 from disentone.run.folder import RunFolder
 from disentone.signatures import accepted
@@ -57,7 +58,7 @@ def load(
     """
     folder = Path(run_folder)
     _check_device(device)
-    config = trusted.read(folder)
+    config = stored.read(folder)
     RunFolder(folder).check_format()
     _warn_of_other_code(RunFolder(folder))
     trusted.check(config, trust, BUILT)

@@ -18,8 +18,9 @@ from disentone import config
 from disentone.metrics import ExtraMetric, Score, evaluate
 from disentone.report import print_run, report
 from disentone.report.runs import read_run
+from disentone.run.stored import read
 from disentone.run.train import train
-from disentone.run.trust import check, read
+from disentone.run.trust import check
 
 MODULE = '''
 """Somebody's own metric."""

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from disentone.report import report
-from disentone.report.page import _look_at
+from disentone.report.looks import look_at
 from disentone.report.runs import logged, read_run
 
 Copies = Callable[..., Path]
@@ -191,7 +191,7 @@ def test_what_is_wrong_with_a_file_is_told(_, damage, said: str | None, finished
     found = read_run(tmp_path / "run")
     wrong = [found.problem, *found.damage]
     if not found.problem:
-        look = _look_at("the one that is looked at", found, wrong)
+        look = look_at("the one that is looked at", found, wrong)
         logged(found.folder, "validation/fit")
         assert all("cm9vdDp4" not in str(sound) for sound in look.sounds)  # the beginning of /etc/passwd in base64
     assert said is None or any(said in text for text in wrong), wrong

@@ -19,7 +19,8 @@ from disentone.metrics import SCORES
 from disentone.report import charts
 from disentone.report.answer import findings, headline
 from disentone.report.results import SweepResults
-from disentone.report.runs import Run, labelled, read_run, read_runs, table
+from disentone.report.runs import Run, read_run, read_runs
+from disentone.report.tables import labelled, table
 from disentone.run.folder import RunFolder
 
 

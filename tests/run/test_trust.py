@@ -17,7 +17,7 @@ from disentone import config as configs
 from disentone import loading
 from disentone.cli import evaluate
 from disentone.report import report
-from disentone.run import trust
+from disentone.run import stored, trust
 from disentone.run.folder import RunFolder
 from disentone.sweep.naming import for_hydra
 
@@ -149,7 +149,7 @@ def node(target: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_no_place_admits_what_is_foreign(place: str, finished_run: Path, sprung) -> None:
-    before, config = set(sys.modules), trust.read(finished_run)
+    before, config = set(sys.modules), stored.read(finished_run)
     for target in (*FOREIGN, *NAMES):
         for found in (node(target), [node(target)], {"x": node(target)}):
             with pytest.raises(ValueError, match=rf"^{place}(\.\w+)*(: |\._target_: )"):
@@ -213,7 +213,7 @@ def test_what_is_not_built_is_not_even_imported(run_folder: Path, sprung, monkey
 def test_a_class_of_an_admitted_package_stands_only_in_its_place(
     place: str, target: str, expected: str, finished_run: Path
 ) -> None:
-    config = put(trust.read(finished_run), place, {"_target_": target})
+    config = put(stored.read(finished_run), place, {"_target_": target})
     with pytest.raises(ValueError, match=rf"^{place}._target_: expected a subclass of .*{expected}, got {target}"):
         trust.check(config)
 
@@ -221,7 +221,7 @@ def test_a_class_of_an_admitted_package_stands_only_in_its_place(
 def test_an_argument_that_may_be_anything_callable_is_no_place(finished_run: Path) -> None:
     pruning = {"_target_": "pytorch_lightning.callbacks.ModelPruning", "pruning_fn": node("torch.nn.Linear")}
     with pytest.raises(ValueError, match=r"callbacks.x.pruning_fn: nothing can be built here, got .*torch.nn.Linear"):
-        trust.check(put(trust.read(finished_run), "callbacks.x", pruning))
+        trust.check(put(stored.read(finished_run), "callbacks.x", pruning))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_an_argument_that_may_be_anything_callable_is_no_place(finished_run: Pat
     ],
 )
 def test_other_classes_of_admitted_packages_are_admitted(place: str, target: str, finished_run: Path) -> None:
-    trust.check(put(trust.read(finished_run), place, {"_target_": target}))
+    trust.check(put(stored.read(finished_run), place, {"_target_": target}))
 
 
 def test_a_package_is_admitted_when_the_user_names_it(run_folder: Path, sprung) -> None:
@@ -307,7 +307,7 @@ def test_no_resolver_runs_but_those_that_compute(text: str, place: str, run_fold
     try:
         change(run_folder, "model.dollar", "$")
         change(run_folder, place, text)
-        for use in (trust.read, trust.check_training, disentone.load):
+        for use in (stored.read, trust.check_training, disentone.load):
             with pytest.raises(ValueError, match=r"config.yaml"):
                 use(run_folder)
     finally:
@@ -318,7 +318,7 @@ def test_no_resolver_runs_but_those_that_compute(text: str, place: str, run_fold
 def test_ours_are_resolved(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISENTONE_CACHE", "/elsewhere")
     change(run_folder, "data.max_rows", "${half:${trainer.max_steps}}")
-    config = trust.read(run_folder)
+    config = stored.read(run_folder)
     assert config["data"]["cache_dir"] == "/elsewhere"
     assert config["data"]["max_rows"] == 1
     assert config["metrics"]["run_dir"] == str(run_folder)

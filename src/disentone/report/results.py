@@ -21,7 +21,8 @@ from disentone.files import PARTIAL, write_atomically
 from disentone.metrics.table import HEADLINES
 from disentone.report.answer import findings, headline, headline_score, headline_scores
 from disentone.report.page import write_report
-from disentone.report.runs import RESULTS, Run, labelled, own_scores, read_run, read_runs, table
+from disentone.report.runs import Run, own_scores, read_run, read_runs
+from disentone.report.tables import RESULTS, labelled, table
 
 NARROW = 80
 """Columns of a screen."""

@@ -15,10 +15,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import yaml
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from disentone import checkpoints
@@ -28,6 +26,7 @@ from disentone.frontends import Frontend
 from disentone.models import Model
 from disentone.objectives import Objective
 from disentone.run.folder import RunFolder
+from disentone.run.stored import VARIABLES, first_line, name_of, resolved, strings, written
 from disentone.signatures import accepted
 from disentone.sources import Source
 from disentone.synths import Synth
@@ -61,22 +60,8 @@ PLACES: Mapping[str, type] = {
     "logger": Logger,
     "trainer": pl.Trainer,
 }
-# Folders that the user's own environment names.
-VARIABLES = ("DISENTONE_CACHE", "DISENTONE_MNIST")
-# What may follow a ``${``: another value's name, or a resolver that computes a number or reads one of these variables.
-INTERPOLATION = re.compile(rf"[\w.\[\]-]+}}|(share|half|quarter):|oc\.env:({'|'.join(VARIABLES)})[,}}]")
 
 Classes = tuple[type, ...]
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """The config of a run folder with every value in place, and nothing imported or called for it.
-
-    Raises:
-        ValueError: if the folder is no run's, its config cannot be read, or asks for a resolver that is not admitted.
-
-    """
-    return _resolved(_written(folder), folder, folder)
 
 
 def check(config: Mapping[str, Any], trust: Sequence[str] = (), nodes: Sequence[str] | None = None) -> None:
@@ -120,82 +105,21 @@ def check_training(folder: Path, trust: Sequence[str] = (), run_dir: Path | None
         ValueError: for what is not admitted, with the remedy.
 
     """
-    written = _written(folder)
+    stored = written(folder)
     ours = dict(flat(plain(OmegaConf.load(config_dir() / "train.yaml"))["hydra"]))
-    for key, value in flat(written.get("hydra", {})):
+    for key, value in flat(stored.get("hydra", {})):
         if key not in ours or ours[key] != value:
-            raise ValueError(f"{_of(folder)}: hydra.{key} is not this project's; remove the section hydra")
-    if "defaults" in written or re.search(r"^\s*#.*@package", RunFolder(folder).config.read_text(), re.M):
-        raise ValueError(f"{_of(folder)} adds other files by a list of defaults or a package; remove these lines")
-    if written.get("run_dir") != RUN_DIR:
-        raise ValueError(f"{_of(folder)}: expected run_dir: {RUN_DIR}, got {written.get('run_dir')}")
-    config = _resolved(written, folder, run_dir or folder)
+            raise ValueError(f"{name_of(folder)}: hydra.{key} is not this project's; remove the section hydra")
+    if "defaults" in stored or re.search(r"^\s*#.*@package", RunFolder(folder).config.read_text(), re.M):
+        raise ValueError(f"{name_of(folder)} adds other files by a list of defaults or a package; remove these lines")
+    if stored.get("run_dir") != RUN_DIR:
+        raise ValueError(f"{name_of(folder)}: expected run_dir: {RUN_DIR}, got {stored.get('run_dir')}")
+    config = resolved(stored, folder, run_dir or folder)
     check(config, trust)
     _check_folders(config, folder, run_dir or folder, trust)
     _check_links(run_dir or folder, trust)
     for name in (checkpoints.LAST, checkpoints.PREVIOUS):
         _check_checkpoint(RunFolder(folder).checkpoints / name)
-
-
-# Reading.
-
-
-def _of(folder: Path) -> str:
-    return str(RunFolder(folder).config)
-
-
-def _written(folder: Path) -> dict[str, Any]:
-    path = RunFolder(folder).config
-    if not path.is_file():
-        raise ValueError(f"{folder} is no run folder: it has no config.yaml")
-    try:
-        # A few lines of aliases can stand for more than any memory holds.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(path.read_text(), yaml.SafeLoader)):
-            raise ValueError("it has YAML aliases, which no run writes")
-        config = OmegaConf.load(path)
-    except (ValueError, OSError, yaml.YAMLError, OmegaConfBaseException, RecursionError) as error:
-        raise ValueError(f"{path} cannot be read: {_first_line(error)}") from error
-    if not isinstance(config, DictConfig):
-        raise ValueError(f"{path} holds no config: expected names with values, got {type(config).__name__}")
-    return plain(config)
-
-
-def _resolved(written: Mapping[str, Any], folder: Path, run_dir: Path) -> dict[str, Any]:
-    config = {**written, "run_dir": str(run_dir)}
-    config.pop("hydra", None)
-    for key, text in _strings(config):
-        if any(not INTERPOLATION.match(rest) for rest in text.split("${")[1:]):
-            raise ValueError(
-                f"{_of(folder)}: {key}: {text} calls a resolver that a run folder may not; write its value instead"
-            )
-    try:
-        resolved = plain(OmegaConf.create(config), resolve=True)
-    except (OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{_of(folder)} cannot be resolved: {_first_line(error)}") from error
-    # What is built from it is resolved once more.
-    if found := next(((key, text) for key, text in _strings(resolved) if "${" in text), None):
-        raise ValueError(f"{_of(folder)}: {found[0]}: {found[1]} is no value; a run folder may not escape ${{")
-    return resolved
-
-
-def _strings(config: Any) -> Iterator[tuple[str, str]]:
-    """Every text of a config, names included, with its dotted name."""
-    children: list[tuple[Any, Any]] = []
-    if isinstance(config, Mapping):
-        children = list(config.items())
-    elif isinstance(config, list | tuple):
-        children = list(enumerate(config))
-    for name, child in children:
-        if isinstance(name, str):
-            yield f"the name {name}", name
-        if isinstance(child, str | Path):
-            yield str(name), str(child)
-        for inner, text in _strings(child):
-            yield f"{name}.{inner}", text
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 # Targets.
@@ -231,7 +155,7 @@ def _admitted(target: Any, path: str, needed: Classes, trust: Sequence[str]) -> 
         if get_object(target) is not found:
             raise ImportError("its name means two things")
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"{path}._target_: there is no {target} to import: {_first_line(error)}") from error
+        raise ValueError(f"{path}._target_: there is no {target} to import: {first_line(error)}") from error
     made = typing.get_type_hints(found).get("return") if target in FUNCTIONS else found
     if not inspect.isclass(made):
         raise ValueError(f"{path}._target_: expected a subclass of {expected}, got {target}, which is no class")
@@ -269,13 +193,13 @@ def _check_folders(config: Mapping[str, Any], folder: Path, run_dir: Path, trust
     named = [Path(os.environ[name]).resolve() for name in VARIABLES if os.environ.get(name)]
     admitted = [run_dir.resolve(), *named, *_folders(trust)]
     paths = {f"{place}.{key}" for place, node in targets(config) for key in _paths(node)}
-    for key, text in _strings(config):
+    for key, text in strings(config):
         leads = Path(text).is_absolute() or text.startswith("~") or ".." in Path(text).parts
         leads = leads or any(mark in text for mark in ("$", "://"))
         if (leads or key in paths) and not any(Path(text).resolve().is_relative_to(root) for root in admitted):
             raise ValueError(
-                f"{_of(folder)}: {key}: {text} leads out of the run folder, which a resumed run may not write to. If "
-                f"you trust it, name it: trust=[{Path(text).absolute()}] beside resume="
+                f"{name_of(folder)}: {key}: {text} leads out of the run folder, which a resumed run may not write "
+                f"to. If you trust it, name it: trust=[{Path(text).absolute()}] beside resume="
             )
 
 
@@ -308,7 +232,7 @@ def _check_checkpoint(path: Path) -> None:
         states = checkpoints.read(path).get("callbacks")
     except ValueError:
         return  # The run goes back to the one before.
-    for _, text in _strings(states):
+    for _, text in strings(states):
         # Anything else is deleted only where it lies among the run's own checkpoints.
         if ".." in Path(text).parts or "://" in text:
             raise ValueError(f"{path} names the file {text}, which is not in the run folder; it is not resumed from")
