@@ -36,7 +36,7 @@ BAD = [
     ("synth.factors.f0.stop=9000", "f0 reaches 9000 Hz; it must stay below Nyquist, 8000 Hz (data.source.synth)"),
     (
         "+synth.factors.volume={start: 0, stop: 1, step: 1}",
-        "Additive has no parameter volume; it has f0, slope, inharmonicity, decay, snr_db, presence "
+        "Additive has no parameter volume; it has f0, slope, inharmonicity, presence, decay, snr_db "
         "(data.source.synth)",
     ),
     (

@@ -278,7 +278,7 @@ def test_names_are_matched_by_name_and_not_by_their_place_in_the_list():
         assert np.abs(audio[row] - synthesis.tone(300, presence=presence)).max() < 3e-6
 
 
-ADDITIVE = "f0, slope, inharmonicity, decay, snr_db, presence"
+ADDITIVE = "f0, slope, inharmonicity, presence, decay, snr_db"
 
 
 @pytest.mark.parametrize(

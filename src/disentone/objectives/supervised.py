@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from disentone.data import DataModule
-from disentone.models import PointAutoencoder, PointLatent
+from disentone.models import Model, PointLatent
 from disentone.objectives.objective import Objective, Terms
 from disentone.shapes import Batch, Codes, Positions, Scalar
 
@@ -46,7 +46,7 @@ class Supervised(Objective):
         self.register_buffer("scale", torch.ones(latents))
 
     @torch.no_grad()
-    def reach(self, step: int, model: PointAutoencoder, data: DataModule, device: torch.device) -> None:
+    def reach(self, step: int, model: Model, data: DataModule, device: torch.device) -> None:
         """Take means and deviations from the training rows."""
         labels = data.positions(data.rows("train", self.rows)).double()
         count = labels.shape[1]
@@ -61,7 +61,7 @@ class Supervised(Objective):
         # A factor of one value has nothing to tell.
         self.scale[:count] = torch.where(scale > 0, scale, 1.0).to(self.scale)
 
-    def forward(self, model: PointAutoencoder, batch: Batch, step: int) -> Terms:
+    def forward(self, model: Model, batch: Batch, step: int) -> Terms:
         """Terms: loss, fit, reconstruction (-log p(x|z)), label_error."""
         assert batch.labels is not None
         codes = model.encode(batch.image).codes

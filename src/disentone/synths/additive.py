@@ -37,8 +37,6 @@ class Additive(Synth):
         "f0": 220.0,
         "slope": -0.3,
         "inharmonicity": 0.0,
-        "decay": 0.0,
-        "snr_db": math.inf,
         "presence": 0,
     }
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"presence": ("all", "odd", "even")}

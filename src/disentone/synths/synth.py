@@ -17,6 +17,8 @@ from disentone.shapes import Audio, Rows, Values
 
 # Streams of the hash, so that a row's phases, onset, level and noise are independent of one another.
 PHASE, ONSET, LEVEL, NOISE = range(4)
+# Parameters that every family has: a decay in 1/s, and the level of the sound above its noise in dB.
+OF_EVERY = {"decay": 0.0, "snr_db": math.inf}
 # In dB. The power of the noise stays far below the largest float32.
 LOWEST_SNR = -200
 
@@ -54,7 +56,9 @@ class Synth(ABC):
     """
 
     defaults: ClassVar[Mapping[str, float]]
-    choices: ClassVar[Mapping[str, tuple[str, ...]]]
+    """The family's own parameters, with their values where they neither vary nor are fixed."""
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The values of parameters that are no numbers, by their names."""
 
     def __init__(
         self,
@@ -168,12 +172,13 @@ class Synth(ABC):
             raise ValueError(f"{name} reaches {largest:g}{unit}; it must stay below {high_name}{high:g}{unit}")
 
     def _resolve_fixed(self, fixed: Mapping[str, float | str]) -> dict[str, float]:
+        known = {**self.defaults, **OF_EVERY}
         for name in (*self.space.names, *fixed):
-            if name not in self.defaults:
-                raise ValueError(f"{type(self).__name__} has no parameter {name}; it has {', '.join(self.defaults)}")
+            if name not in known:
+                raise ValueError(f"{type(self).__name__} has no parameter {name}; it has {', '.join(known)}")
         if both := set(fixed) & set(self.space.names):
             raise ValueError(f"{both.pop()} is both a factor and fixed; remove one of the two")
-        resolved = dict(self.defaults)
+        resolved = dict(known)
         for name, value in fixed.items():
             if name in self.choices:
                 resolved[name] = self._choice(name, str(value))

@@ -31,8 +31,6 @@ class Waveforms(Synth):
         "waveform": 0,
         "amplitude": 1.0,
         "f0": 440.0,
-        "decay": 0.0,
-        "snr_db": math.inf,
     }
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"waveform": ("sine", "triangle", "square", "saw")}
 
