@@ -218,10 +218,14 @@ class FactorSpace:
             row = row * size + positions[:, column]
         return row
 
-    def describe(self, positions: Sequence[int]) -> str:
-        """One row as a person reads it, a line a factor."""
+    def describe(self, positions: Sequence[float]) -> str:
+        """One row as a person reads it, a line a factor; nan is an unknown position."""
         pairs = zip(self.factors, positions, strict=True)
-        return "\n".join(f"{factor.name} {factor.describe(position)}" for factor, position in pairs)
+        told = {
+            factor.name: "unknown" if math.isnan(position) else factor.describe(int(position))
+            for factor, position in pairs
+        }
+        return "\n".join(f"{name} {text}" for name, text in told.items())
 
     def values(self, positions: Positions) -> Values:
         """Values in the factors' units, float64 [batch factor], of integer or fractional positions."""

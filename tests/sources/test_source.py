@@ -15,6 +15,7 @@ from conftest import TOY, TOY_CONTRASTIVE
 from disentone.cli import evaluate
 from disentone.cli import train as cli
 from disentone.factors import FactorSpace
+from disentone.metrics import evaluate as evaluate_arrays
 from disentone.report import report
 from disentone.sources import Source
 
@@ -39,6 +40,18 @@ class Blobs(Source):
     def images(self, rows: torch.Tensor) -> torch.Tensor:
         shares = self.space.grid(rows) / self.space.sizes[0]
         return torch.einsum("rf,fchw->rchw", shares.float(), self.patterns.to(rows.device))
+
+
+class Partly(Blobs):
+    is_grid = False
+
+    def positions(self, rows: torch.Tensor) -> torch.Tensor:
+        found = self.space.grid(rows).double()
+        found[rows % 2 == 1, 1] = torch.nan  # the place of every second blob is unknown
+        return found
+
+    def groups(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.space.grid(rows)[:, 0]
 
 
 class Unknown(Source):
@@ -89,6 +102,27 @@ def test_a_source_of_ones_own_is_trained_scored_and_reported(monkeypatch: pytest
 def test_a_source_of_ones_own_has_partners(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scores = train(monkeypatch, tmp_path, "Blobs", TOY_CONTRASTIVE)
     assert scores["settings"]["supervision"] == "generator's neighbours"
+
+
+def test_a_source_whose_labels_are_partly_known_is_scored_on_those_and_its_groups_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scores = train(monkeypatch, tmp_path, "Partly", ["experiment=quickstart", *TOY])
+    assert scores["settings"]["factors"] == ["colour", "place"]
+    run = disentone.load("run", trust=["own_source"])
+    found = {split: set(run.data.source.groups(run.data.rows(split)).tolist()) for split in ("train", "test")}
+    assert not found["train"] & found["test"]
+    codes = np.load(tmp_path / "run" / "codes.npz")
+    is_known = np.isfinite(codes["factors"][:, 1])
+    assert 0.3 < is_known.mean() < 0.7
+    alone = evaluate_arrays(codes["codes"][is_known], codes["factors"][is_known, 1:], ["mig"], "dlib")
+    assert scores["mig/place"] == pytest.approx(alone["mig"], abs=1e-9)
+    assert scores["settings"]["unlabelled_rows"] == int((~is_known).sum())
+    evaluate.main(["run", "--trust", "own_source", "--metrics", "mig"])
+    again = json.loads((tmp_path / "run" / "scores_dlib.json").read_text())
+    assert again["settings"]["unlabelled_rows"] == scores["settings"]["unlabelled_rows"]
+    report(tmp_path / "run")
+    assert "place" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_run_without_factors_ends_without_their_scores(

@@ -211,7 +211,8 @@ def check_rows(data: DataModule, key: str, count: int) -> None:
         return
     positions = data.positions(data.evaluation_rows(count)).cpu()
     for name, column in zip(data.factor_names, positions.T, strict=True):
-        if len(column) < data.num_rows and (column == column[0]).all():
+        known = column[column.isfinite()]
+        if len(column) < data.num_rows and len(known) and (known == known[0]).all():
             raise ValueError(
                 f"metrics.{key}={count}: {name} has one value in so few rows; expected more rows to score it"
             )

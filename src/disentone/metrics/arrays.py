@@ -51,20 +51,28 @@ def check_continuous(
         ValueError: see :func:`check_arrays`.
 
     """
-    z, v = check_codes(codes), _tensor("factors", factors).to(_device(codes))
-    if z.shape[1] == v.shape[1] > max(len(z), len(v)):
-        raise ValueError(
-            f"codes {list(z.shape)} and factors {list(v.shape)} have fewer rows than columns; they look transposed: "
-            "a row is a sound"
-        )
-    if len(z) != len(v):
-        raise ValueError(f"codes have {len(z)} rows and factors {len(v)}; row i of both must be the same sound")
+    z, v = _paired(codes, factors)
     if v.is_floating_point() and not torch.isfinite(v).all():
         raise ValueError(f"factors must be finite; {int((~torch.isfinite(v)).sum())} entries are not")
     for k, column in enumerate(v.T):
         if (column == column[0]).all():
             raise ValueError(f"factor {k} has one value in these rows; leave it out, it cannot be found")
     return z, v
+
+
+def where_known(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor) -> tuple[Tensor, Tensor, int]:
+    """Codes and factors of the rows of which every factor is known, so that none is nan; and how many others there are.
+
+    Raises:
+        ValueError: see :func:`check_arrays`.
+
+    """
+    z, v = _paired(codes, factors)
+    known = ~v.isnan().any(dim=1)
+    z, v = z[known], v[known]
+    # Whole numbers, as if nothing had been unknown.
+    is_whole = v.is_floating_point() and not fractional_factors(v)
+    return z, v.long() if is_whole else v, int((~known).sum())
 
 
 def check_codes(codes: ArrayLike | Tensor) -> Float64[Tensor, "row code"]:
@@ -87,6 +95,19 @@ def check_codes(codes: ArrayLike | Tensor) -> Float64[Tensor, "row code"]:
             f"code {first} has a range of {float(extent[first]):g}, so small that its variance is 0; rescale it"
         )
     return z
+
+
+def _paired(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
+    """Codes and factors with as many rows."""
+    z, v = check_codes(codes), _tensor("factors", factors).to(_device(codes))
+    if z.shape[1] == v.shape[1] > max(len(z), len(v)):
+        raise ValueError(
+            f"codes {list(z.shape)} and factors {list(v.shape)} have fewer rows than columns; they look transposed: "
+            "a row is a sound"
+        )
+    if len(z) != len(v):
+        raise ValueError(f"codes have {len(z)} rows and factors {len(v)}; row i of both must be the same sound")
+    return z, v
 
 
 def fractional_factors(factors: Tensor) -> list[int]:

@@ -17,6 +17,7 @@ from disentone.metrics.arrays import (
     check_options,
     fractional_factors,
     undefined,
+    where_known,
 )
 from disentone.metrics.dci import backend_of
 from disentone.metrics.extra import ExtraMetric, known_metrics
@@ -43,7 +44,8 @@ def evaluate(
         codes: [row code] floats: posterior means. Arrays, tensors or lists; they are not changed.
         factors: [row factor] whole numbers: positions. Labels need not be contiguous. Columns with fractions
             are admitted by ``irs``, ``mcc`` and the unsupervised metrics; the others are then nan, with the reason.
-            None where nothing is known of them: metrics that look at factors are left out, with the reason.
+            nan is unknown: metrics that look at factors take the rows of which every factor is known. None where
+            nothing is known of them: these metrics are left out, with the reason.
         metrics: ``all``; ``fast``, which leaves out DCI-ES and exact DCI (back-end ``gradient_boosting``), the
             two that take minutes; or names: keys of ``METRICS``, of ``extra`` or of single scores.
         preset: ``dlib`` repeats the 2019 large-scale study (Locatello et al.), ``robust`` mends known faults.
@@ -55,9 +57,9 @@ def evaluate(
 
     Returns:
         flat keys: each score, ``<score>/<factor>`` where it has parts, the matrices ``mi_matrix`` and
-        ``dci_importance`` [code factor], and ``settings``: preset, seed, back-end, rows given, ``rows_used`` by
-        metric (``train``, ``test``), ``reasons`` of nans by metric, descriptions of the scores of ``extra``. A
-        metric that fails is nan, with what it said.
+        ``dci_importance`` [code factor], and ``settings``: preset, seed, back-end, ``rows`` given,
+        ``unlabelled_rows`` with an unknown factor, ``rows_used`` by metric (``train``, ``test``), ``reasons`` of nans
+        by metric, descriptions of the scores of ``extra``. A metric that fails is nan, with what it said.
 
     Raises:
         ValueError: for unknown metrics or presets, seeds and names that do not fit, or arrays that
@@ -68,18 +70,25 @@ def evaluate(
     backend = backend_of(preset, dci_backend)
     known = known_metrics(extra)
     chosen = chosen_metrics(metrics, backend, known)
-    z, v = _unlabelled(codes) if factors is None else check_continuous(codes, factors)
+    whole = check_codes(codes)
+    z, v, unlabelled = (whole, None, len(whole)) if factors is None else where_known(whole, factors)
+    if v is None or not len(v):
+        z, v, factor_names = whole, torch.empty(len(whole), 0, dtype=torch.int64), ()
+    else:
+        z, v = check_continuous(z, v)
     if isinstance(factor_names, str) or not isinstance(factor_names, Sequence | np.ndarray | None):
         raise ValueError(f"factor_names must be a list of names, got {factor_names!r}")
     names = [str(k) for k in range(v.shape[1])] if factor_names is None else [str(name) for name in factor_names]
     if len(names) != v.shape[1] or len(set(names)) != len(names):
         raise ValueError(f"{len(names)} factor names for {v.shape[1]} factors; each needs one of its own, got {names}")
-    if factors is not None and not fractional_factors(v):
+    if v.shape[1] and not fractional_factors(v):
         v = check_arrays(z, v)[1]
 
-    left_out = [name for name in chosen if factors is None and known[name].supervised]
+    left_out = [name for name in chosen if not v.shape[1] and known[name].supervised]
     chosen = [name for name in chosen if name not in left_out]
-    scores = {name: _score(name, known[name], z, v, preset, seed, backend) for name in chosen}
+    nothing = torch.empty(len(whole), 0, dtype=torch.int64)
+    seen = {name: (z, v) if known[name].supervised else (whole, nothing) for name in chosen}
+    scores = {name: _score(name, known[name], *seen[name], preset, seed, backend) for name in chosen}
     result = {key: value for name in chosen for key, value in _flat(scores[name], names).items()}
     if chance:
         shuffled = v[np.random.default_rng(seed).permutation(len(v))]
@@ -93,7 +102,8 @@ def evaluate(
         "metrics": chosen,
         "dci_backend": backend,
         "seed": seed,
-        "rows": len(z),
+        "rows": len(whole),
+        "unlabelled_rows": unlabelled,
         "codes": z.shape[1],
         "factors": names,
         "rows_used": {
@@ -151,11 +161,6 @@ def chosen_metrics(metrics: str | Sequence[str], dci_backend: str, known: Mappin
             )
         chosen += [name for name in found if name not in chosen]
     return chosen
-
-
-def _unlabelled(codes: ArrayLike | Tensor) -> tuple[Tensor, Tensor]:
-    z = check_codes(codes)
-    return z, torch.empty(len(z), 0, dtype=torch.int64)
 
 
 @small_work()

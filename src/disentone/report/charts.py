@@ -176,7 +176,8 @@ def bars(values: Sequence[float], names: Sequence[str], title: str, unit: str) -
 
 
 def scatter(codes: np.ndarray, factor: np.ndarray, names: tuple[str, str], title: str) -> Chart:
-    """Rows in the plane of two latents, coloured by a factor's position."""
+    """Rows in the plane of two latents, coloured by a factor's position, where that is known."""
+    codes, factor = codes[np.isfinite(factor)], factor[np.isfinite(factor)]
     chosen = np.random.default_rng(0).permutation(len(codes))[:POINTS]
     points, colours = codes[chosen], factor[chosen]
     figure = _empty(names[1])

@@ -98,8 +98,8 @@ def begun(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def codes(
     folder: Path, name: str
-) -> tuple[Float[np.ndarray, "row code"], Int64[np.ndarray, "row factor"], Int64[np.ndarray, "row"], list[str]]:
-    """What a run was scored on: its codes, its factors, the numbers of the rows, the factors' names."""
+) -> tuple[Float[np.ndarray, "row code"], Float[np.ndarray, "row factor"], Int64[np.ndarray, "row"], list[str]]:
+    """What a run was scored on: its codes, its factors (nan is unknown), the rows' numbers, the factors' names."""
 
     def parse() -> tuple[Any, ...]:
         with zipfile.ZipFile(io.BytesIO(content(folder, name))) as archive:
@@ -110,14 +110,14 @@ def codes(
 
     z, v, rows, names = _parsed(name, parse)
     fits = z.ndim == v.ndim == 2 and len(z) == len(v) == len(rows) > 0 and v.shape[1] == len(names)
-    if not fits or z.dtype.kind != "f" or v.dtype.kind not in "iu" or rows.dtype.kind not in "iu":
+    if not fits or z.dtype.kind != "f" or v.dtype.kind not in "iuf" or rows.dtype.kind not in "iu":
         raise ValueError(
             f"{name} is damaged: codes {z.dtype} {list(z.shape)}, factors {v.dtype} {list(v.shape)}, {len(rows)} rows "
             f"and {len(names)} names do not belong together"
         )
     if not np.isfinite(z).all():
         raise ValueError(f"{name} is damaged: codes are not finite")
-    return z, v.astype(np.int64), rows.astype(np.int64), names
+    return z, v.astype(np.float64), rows.astype(np.int64), names
 
 
 def table(folder: Path, name: str, columns: list[str]) -> pd.DataFrame:
