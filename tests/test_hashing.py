@@ -88,12 +88,20 @@ def test_the_order_of_the_keys_matters():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_permutation_is_a_bijection_for_every_length(seed):
     for length in (*range(1, 201), 1000, 4096, 4097, 20_691):
-        image = Permutation(length, seed)(torch.arange(length))
+        image = Permutation(length, seed, "a shuffle")(torch.arange(length))
         assert torch.equal(image.sort().values, torch.arange(length)), f"length {length}"
 
 
+def test_shuffles_of_other_names_and_numbers_are_others():
+    index = torch.arange(1000)
+    shuffles = [Permutation(1000, 0, name, number)(index) for name in ("one", "other") for number in range(20)]
+    assert max((a == b).sum() for i, a in enumerate(shuffles) for b in shuffles[:i]) < 10
+    names = [f"stream {number}" for number in range(1000)]
+    assert len({hashing.stream(name) for name in names}) == 1000
+
+
 def test_part_of_a_permutation_equals_that_part_of_the_whole():
-    shuffle, index = Permutation(20_691, 4), torch.arange(20_691)
+    shuffle, index = Permutation(20_691, 4, "a shuffle"), torch.arange(20_691)
     whole = shuffle(index)
     assert torch.equal(shuffle(index[500:700]), whole[500:700])
     assert torch.equal(shuffle(index[5::7]), whole[5::7])
@@ -105,7 +113,7 @@ def test_part_of_a_permutation_equals_that_part_of_the_whole():
 
 def test_permutations_of_different_seeds_differ_and_shuffle():
     index = torch.arange(1000)
-    images = torch.stack([Permutation(1000, seed)(index) for seed in range(200)])
+    images = torch.stack([Permutation(1000, seed, "a shuffle")(index) for seed in range(200)])
     # A random permutation has one fixed point on average, Poisson distributed.
     fixed_points = (images == index).double().sum(dim=1)
     assert abs(fixed_points.mean() - 1) < 4 / np.sqrt(200)
@@ -120,7 +128,7 @@ def test_permutations_of_different_seeds_differ_and_shuffle():
 def test_a_permutation_of_a_million_million_costs_only_what_is_asked_of_it():
     length = 10**12
     begin = time.perf_counter()
-    image = Permutation(length, 0)(torch.cat([torch.arange(5000), length - 1 - torch.arange(5000)]))
+    image = Permutation(length, 0, "a shuffle")(torch.cat([torch.arange(5000), length - 1 - torch.arange(5000)]))
     assert time.perf_counter() - begin < 2
     assert 0 <= image.min() <= image.max() < length
     assert len(image.unique()) == 10_000
@@ -137,7 +145,7 @@ def test_a_permutation_of_a_million_million_costs_only_what_is_asked_of_it():
 )
 def test_an_index_outside_a_permutation_is_an_error(index, message):
     with pytest.raises(ValueError) as error:
-        Permutation(10, 0)(torch.tensor(index))
+        Permutation(10, 0, "a shuffle")(torch.tensor(index))
     assert str(error.value) == message
 
 
@@ -149,4 +157,5 @@ def test_cpu_and_gpu_draw_the_same():
         here, there = draw(7, keys, partials), draw(7, keys.cuda(), partials.cuda()).cpu()
         assert (here - there).abs().max() < 1e-5
     index = torch.arange(20_691)
-    assert torch.equal(Permutation(20_691, 7)(index.cuda()).cpu(), Permutation(20_691, 7)(index))
+    shuffle = Permutation(20_691, 7, "a shuffle")
+    assert torch.equal(shuffle(index.cuda()).cpu(), shuffle(index))

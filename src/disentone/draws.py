@@ -1,8 +1,6 @@
 """Chance as an argument: what a step draws is a function of its keys, and of nothing that happened before."""
 
-import hashlib
 import math
-from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -64,14 +62,9 @@ class Draw(NamedTuple):
     def _bits(self, stream: str, width: int) -> Int64[Tensor, "batch width"]:
         columns = torch.arange(width, device=self.rows.device)
         # Plain numbers first: they cost no tensor.
-        return hashing.bits(self.seed, _word(stream), self.step, self.view, self.rows[:, None], columns)
+        return hashing.bits(self.seed, hashing.stream(stream), self.step, self.view, self.rows[:, None], columns)
 
 
 def _unit(bits: Int64[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The lowest 23 bits as numbers in (0, 1)."""
     return ((bits & ((1 << MANTISSA) - 1)).float() + 0.5) * 2.0**-MANTISSA
-
-
-@cache
-def _word(stream: str) -> int:
-    return int.from_bytes(hashlib.sha256(stream.encode()).digest()[:8], "little", signed=True)

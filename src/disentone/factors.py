@@ -23,6 +23,7 @@ from disentone.signatures import fits
 
 # Of one factor: a grid is kept in memory, and written out in the name of the cache.
 MOST_VALUES = 2_000_000
+CONTINUOUS = hashing.stream("continuous positions")
 # Of a space: its rows are numbered by 64-bit integers.
 MOST_ROWS = 2**62
 
@@ -259,8 +260,7 @@ class FactorSpace:
         """Fractional positions drawn uniformly over each range (whole ones for lists and names), one row a key."""
         columns = []
         for i, factor in enumerate(self.factors):
-            # Negative, where the streams of a synth's nuisances are not: the same seed and keys may serve both.
-            draw = hashing.uniform(seed, keys, -1 - i)
+            draw = hashing.uniform(seed, keys, CONTINUOUS, i)
             columns.append(draw * (len(factor) - 1) if factor.is_range else (draw * len(factor)).floor())
         return torch.stack(columns, dim=1)
 

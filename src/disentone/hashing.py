@@ -6,7 +6,9 @@ whatever the batch, its order, the worker, the rank or the device. The mixer is 
 which CPU and GPU compute alike.
 """
 
+import hashlib
 import math
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -34,6 +36,12 @@ def _mix(x: Words) -> Words:
     x = _wrapped((x ^ _shift_right(x, 30)) * MIX_1)
     x = _wrapped((x ^ _shift_right(x, 27)) * MIX_2)
     return x ^ _shift_right(x, 31)
+
+
+@cache
+def stream(name: str) -> int:
+    """A key that no other use of chance has, made of its name: the same seed and numbers may then serve both."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little", signed=True)
 
 
 def bits(seed: int | Int64[Tensor, ""], *keys: Int64[Tensor, "*#shape"] | int) -> Int64[Tensor, "*shape"]:
@@ -70,13 +78,14 @@ class Permutation:
 
     Args:
         length: how many integers are shuffled.
-        seed: which shuffle.
+        seed: of the shuffle.
+        name: of what is shuffled, a stream of its own.
+        number: which of the shuffles of this name.
 
     """
 
-    def __init__(self, length: int, seed: int) -> None:
-        self.length = length
-        self.seed = seed
+    def __init__(self, length: int, seed: int, name: str, number: int = 0) -> None:
+        self.length, self.seed, self.keys = length, seed, (stream(name), number)
         self.half_bits = max(1, -(-(length - 1).bit_length() // 2))
 
     def __call__(self, index: Int64[Tensor, "*shape"]) -> Int64[Tensor, "*shape"]:
@@ -92,5 +101,5 @@ class Permutation:
         mask = (1 << self.half_bits) - 1
         left, right = index >> self.half_bits, index & mask
         for step in range(4):
-            left, right = right, left ^ (bits(self.seed, step, right) & mask)
+            left, right = right, left ^ (bits(self.seed, *self.keys, step, right) & mask)
         return (left << self.half_bits) | right

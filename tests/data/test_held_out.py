@@ -44,7 +44,7 @@ def values(data: DataModule, split: str) -> torch.Tensor:
 
 
 def test_a_region_is_where_all_conditions_meet() -> None:
-    data = make_data(Region(above={"f0": 800}, below={"decay": 3}, equal={"presence": "odd"}))
+    data = make_data(Region(above={"f0": 500}, below={"decay": 5}, equal={"presence": "odd"}))
     everything = make_data(None)
     for split in ("train", "validation"):
         expected = [
@@ -52,7 +52,7 @@ def test_a_region_is_where_all_conditions_meet() -> None:
             for row, (f0, decay, presence) in zip(
                 everything.rows(split).tolist(), values(everything, split).tolist(), strict=True
             )
-            if not (f0 > 800 and decay < 3 and presence == 1)
+            if not (f0 > 500 and decay < 5 and presence == 1)
         ]
         assert data.rows(split).tolist() == expected
         assert len(expected) < everything.sizes[split]

@@ -79,7 +79,7 @@ class Batches(Sampler[Carried]):
             return
         epoch, done = divmod(self.start(), len(self))
         while True:
-            yield from self._batches(Permutation(self.length, self.seed + (epoch + 1) * 2**32), epoch, done)
+            yield from self._batches(Permutation(self.length, self.seed, "order of a pass", epoch), epoch, done)
             epoch, done = epoch + 1, 0
 
     def _batches(self, order: Callable[[Tensor], Tensor], epoch: int, done: int) -> Iterator[Carried]:

@@ -16,7 +16,7 @@ from disentone.factors import FactorSpace
 from disentone.shapes import Positions, Rows
 
 MEETS: Mapping[str, Callable[[Any, float], Any]] = {"above": operator.gt, "below": operator.lt, "equal": operator.eq}
-KEEP = 10  # the stream of the draws that thin the training rows
+KEEP = hashing.stream("rows kept by chance")
 
 
 class HeldOut(ABC):

@@ -57,7 +57,7 @@ class Shuffled(Splits):
         self.count, self.num_rows, self.seed = count, num_rows, seed
         self.sizes = split_sizes(num_rows, fractions)
         self._starts = {split: sum(list(self.sizes.values())[:i]) for i, split in enumerate(SPLITS)}
-        self._order = Permutation(count, seed)
+        self._order = Permutation(count, seed, "split")
 
     def rows_at(self, split: Split, indices: Indices) -> Rows:
         """Row numbers at places of a split."""
@@ -157,18 +157,18 @@ def _by_group(source: Source, fractions: Sequence[float], num_rows: int, seed: i
     assert groups is not None
     names, group = groups.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     # The order of the groups, and where in it each row's group stands.
-    place = Permutation(len(names), seed)(torch.arange(len(names))).argsort()[group]
+    place = Permutation(len(names), seed, "groups")(torch.arange(len(names))).argsort()[group]
     used = int((torch.bincount(place).cumsum(0) <= num_rows).sum())
     ends = torch.tensor(list(split_sizes(used, fractions, "groups").values())).cumsum(0)
     parts = (((place < end) & (place >= begin)).nonzero()[:, 0] for begin, end in pairwise([0, *ends.tolist()]))
     return {
-        split: rows[Permutation(len(rows), seed)(torch.arange(len(rows)))]
+        split: rows[Permutation(len(rows), seed, "within a split")(torch.arange(len(rows)))]
         for split, rows in zip(SPLITS, parts, strict=True)
     }
 
 
 def _places(num_rows: int, limit: int, seed: int) -> Indices:
-    return Permutation(num_rows, seed + 1)(torch.arange(min(limit, num_rows)))
+    return Permutation(num_rows, seed, "sample")(torch.arange(min(limit, num_rows)))
 
 
 def split_sizes(rows: int, fractions: Sequence[Any], of: str = "rows") -> dict[Split, int]:

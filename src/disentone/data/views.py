@@ -13,8 +13,9 @@ from disentone.factors import FactorSpace
 from disentone.shapes import Rows
 from disentone.sources import Source
 
-# The numbers of the random streams; a Student's step takes three more after STEP.
-STEP, REDRAW, OTHER, CHOICE, COUNT = 20, 30, 31, 40, 41
+STEP, SQUARES, SHARED = map(hashing.stream, ("step of a partner", "squares of its law", "part that steps share"))
+REDRAW, OTHER = map(hashing.stream, ("redrawn label", "other position"))
+CHOICE, COUNT = map(hashing.stream, ("factors that differ", "how many factors differ"))
 ATTEMPTS = 16
 
 
@@ -166,7 +167,7 @@ class StudentNeighbours(Neighbours):
 
     def steps(self, seed: int, keys: Keys) -> Float64[Tensor, "batch factor"]:
         """A normal over the root of a mean of three squared normals, times 0.7."""
-        squares = torch.stack([hashing.normal(seed, *keys, STEP + 1 + k).square() for k in range(3)])
+        squares = torch.stack([hashing.normal(seed, *keys, SQUARES, k).square() for k in range(3)])
         return 0.7 * hashing.normal(seed, *keys, STEP) / squares.mean(dim=0).sqrt()
 
 
@@ -200,7 +201,7 @@ class CorrelatedNeighbours(Neighbours):
     def steps(self, seed: int, keys: Keys) -> Float64[Tensor, "batch factor"]:
         """A normal of its own for each factor, and one that all factors share."""
         own = hashing.normal(seed, *keys, STEP)
-        shared = hashing.normal(seed, *keys[:3], torch.zeros(1, dtype=torch.int64), STEP + 1)
+        shared = hashing.normal(seed, *keys[:3], SHARED)
         return (1 - self.correlation) ** 0.5 * own + self.correlation**0.5 * shared
 
 

@@ -64,7 +64,7 @@ class Digits(Source):
         """The split between the files, and that of the first of them."""
         first, whole = self._trained_on, len(self)
         # Shuffled, since the test file's first half is easier than its second.
-        order = Permutation(first, seed)(torch.arange(first))
+        order = Permutation(first, seed, "split")(torch.arange(first))
         if first == whole:
             last = order[-(whole // 10) :]
             return {"train": order[: -(whole // 10)], "validation": last, "test": last}

@@ -15,8 +15,8 @@ from disentone.factors import Factor, FactorSpace
 from disentone.precision import full_float32
 from disentone.shapes import Audio, Rows, Values
 
-# Streams of the hash, so that a row's phases, onset, level and noise are independent of one another.
-PHASE, ONSET, LEVEL, NOISE = range(4)
+# So that a row's phases, onset, level and noise are independent of one another.
+PHASE, ONSET, LEVEL, NOISE = map(hashing.stream, ("phase", "onset", "level", "noise"))
 # Parameters that every family has: a decay in 1/s, and the level of the sound above its noise in dB.
 OF_EVERY = {"decay": 0.0, "snr_db": math.inf}
 # In dB. The power of the noise stays far below the largest float32.
