@@ -70,6 +70,6 @@ def _checked(point: Sequence[str]) -> list[str]:
     if not parsed or any(override.is_sweep_override() for override in parsed):
         raise HydraException(
             "hydra.sweeper.points: expected a list of points, each a list of overrides with one value, for instance "
-            f"[[method=contrastive], [objective.beta=4]]; got the point {words[0] if isinstance(point, str) else words}"
+            f"[[method=contrastive], [method=beta_vae]]; got the point {words[0] if isinstance(point, str) else words}"
         )
     return words

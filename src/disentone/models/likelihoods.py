@@ -25,7 +25,7 @@ class Likelihood(nn.Module, ABC):
 
 
 class Gaussian(Likelihood):
-    """Normal with a fixed width. A smaller one weighs reconstruction against KL as a smaller beta does.
+    """Normal with a fixed width. A smaller one gives reconstruction more weight against KL.
 
     Args:
         sigma: standard deviation, in units of the image.
@@ -52,7 +52,7 @@ class Gaussian(Likelihood):
 
 
 class LearnedGaussian(Likelihood):
-    """Normal with one learned width, which rescales the effective beta as it changes.
+    """Normal with one learned width, which changes the weight of reconstruction against KL.
 
     Args:
         initial: standard deviation to start from.
