@@ -12,6 +12,7 @@ import torch
 from omegaconf import OmegaConf
 
 import disentone
+from disentone.report import report
 
 
 @pytest.fixture
@@ -144,3 +145,18 @@ def test_the_folder_says_what_it_was_made_with(run_folder: Path) -> None:
     assert facts["packages"]["torch"] == torch.__version__.split("+")[0]
     assert facts["seconds"] > 0
     assert {"git_commit", "git_dirty", "hardware", "command", "started", "python"} <= facts.keys()
+
+
+def test_a_run_of_other_code_says_so_where_it_is_loaded_and_on_its_page(finished_run: Path, tmp_path: Path) -> None:
+    for name, beta, commit in (("one", 4, "a" * 40), ("other", 5, "b" * 40)):
+        shutil.copytree(finished_run, tmp_path / name)
+        for file in ("begun.json", "run.json"):
+            content = json.loads((tmp_path / name / file).read_text())
+            for session in content.get("sessions", []):
+                session.update(git_commit=commit, git_changes=None)
+            if file == "begun.json":
+                content["settings"]["objective.beta"] = beta
+            (tmp_path / name / file).write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match=f"was trained by commit {'a' * 40}, and this is"):
+        disentone.load(tmp_path / "one")
+    assert "These runs are of 2 different states of the code" in report(tmp_path).read_text()

@@ -136,3 +136,39 @@ def test_a_broken_netrc_is_no_key(content: bytes, no_credentials: Path) -> None:
 def test_a_run_folder_keeps_its_id(no_credentials: Path) -> None:
     first, again, other = (loggers.wandb(no_credentials / name, project="p").version for name in ("a", "a", "b"))
     assert first == again != other
+
+
+def test_what_fails_beside_a_run_ends_it_as_failed_and_is_one_line(
+    no_credentials: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (wandb.errors.CommError("the server is gone"), OSError(28, "No space left on device")):
+        ended = []
+
+        class Beside:
+            def __enter__(self) -> "Beside":
+                return self
+
+            def __exit__(self, kind: type | None, *_: object, ended=ended) -> None:
+                ended.append(kind)
+
+            def log(self, content: object, error: Exception = error) -> None:
+                raise error
+
+        monkeypatch.setattr(loggers.wb, "init", lambda beside=Beside, **_: beside())
+        loggers.log_beside(no_credentials, "p", "evaluate", "a name", {"mig": 0.1}, [])
+        assert ended == [type(error)]
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if "was not sent" in line]
+        assert line.startswith("the evaluate run was not sent to Weights & Biases: ")
+
+
+def test_a_proxy_is_asked_as_wandb_asks_it(no_credentials: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loggers._no_answer.cache_clear()
+    monkeypatch.setattr(loggers, "SECONDS_TO_ANSWER", 60)
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    for name in ("no_proxy", "NO_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with server("knows", (200, VIEWER)) as address:
+        monkeypatch.setenv("HTTP_PROXY", address)
+        monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.my.lab")
+        loggers.wandb(no_credentials / "run", project="p")
+    assert "WANDB_MODE" not in os.environ

@@ -159,6 +159,15 @@ def log_beside(
         files: kept as one artifact.
 
     """
+    try:
+        _log_beside(folder, project, job_type, name, content, files)
+    except (wb.Error, ValueError, OSError) as error:
+        print(f"the {job_type} run was not sent to Weights & Biases: {' '.join(str(error).split())}")
+
+
+def _log_beside(
+    folder: Path, project: str, job_type: str, name: str, content: Mapping[str, Any], files: Sequence[Path]
+) -> None:
     choose_mode()
     # Said, since wandb reads the environment once a process.
     mode: Any = os.environ.get("WANDB_MODE")

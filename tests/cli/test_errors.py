@@ -1,6 +1,7 @@
 """What a user gets wrong is answered in one message, before any training, without a stack trace."""
 
 import json
+import os
 import pickle
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from conftest import TOY
+from disentone import errors
 from disentone.cli import train as cli
 from disentone.report.results import SweepResults
 from disentone.run.folder import RunFolder, State
@@ -453,3 +455,15 @@ def test_a_run_folder_may_have_any_name(finished: Path, monkeypatch, tmp_path: P
 def test_a_failed_job_is_not_announced_by_overrides_that_nobody_typed(monkeypatch, tmp_path: Path, capfd) -> None:
     call(monkeypatch, tmp_path, "-m", "experiment=quickstart", *TOY, "logger=csv", "objective.beta=-1")
     assert "Error executing job" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("given", [None, "1"])
+def test_processes_of_the_command_have_the_users_own_environment(
+    given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(errors.FULL, raising=False)
+    if given:
+        monkeypatch.setenv(errors.FULL, given)
+    with errors.readable([]):
+        assert errors.environment().get(errors.FULL) == given
+    assert os.environ.get(errors.FULL) == given

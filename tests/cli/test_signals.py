@@ -18,6 +18,8 @@ LONG = ["experiment=quickstart", *TOY, "trainer.max_steps=100000", "trainer.val_
 RUN = [*LONG, "hydra.run.dir=run"]
 SWEEP = ["-m", *LONG, "objective.beta=1,2", "sweep=toy"]
 JOBLIB = [*SWEEP, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+VECTORISED = [*SWEEP, "hydra/launcher=vectorised", "trainer.log_every_n_steps=1"]
+RENDERING = [*(word for word in RUN if not word.startswith(("data.m", "synth.dur"))), "data.mode=cached"]
 TWO = [*RUN, "trainer.devices=2", "data.batch_size=16"]
 CASES = [
     pytest.param(RUN, signal.SIGTERM, "disentone-train resume={folder}/run goes on", id="run-SIGTERM"),
@@ -26,6 +28,8 @@ CASES = [
     pytest.param(SWEEP, signal.SIGINT, "the same command goes on", id="sweep-SIGINT", marks=pytest.mark.slow),
     pytest.param(JOBLIB, signal.SIGTERM, "the same command goes on", id="joblib-SIGTERM", marks=pytest.mark.slow),
     pytest.param(JOBLIB, signal.SIGINT, "the same command goes on", id="joblib-SIGINT", marks=pytest.mark.slow),
+    pytest.param(VECTORISED, signal.SIGTERM, "the same command goes on", id="vectorised", marks=pytest.mark.slow),
+    pytest.param(RENDERING, signal.SIGTERM, "the same command", id="rendering", marks=pytest.mark.slow),
     pytest.param(TWO, signal.SIGTERM, "disentone-train resume=", id="two-SIGTERM", marks=pytest.mark.slow),
     pytest.param(TWO, signal.SIGINT, "disentone-train resume=", id="two-SIGINT", marks=pytest.mark.slow),
 ]
@@ -40,7 +44,8 @@ def begun(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 240
-    while not list(folder.rglob("metrics.csv")):
+    sign = "*.tmp" if "data.mode=cached" in arguments else "metrics.csv"
+    while not list(folder.rglob(sign)):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.1)

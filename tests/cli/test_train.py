@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,13 @@ def test_a_sweep_ends_with_a_table_a_csv_and_a_figure(sweep) -> None:
     assert set(table["supervision"]) == {"none"}
     assert table[["strength", "seed"]].to_numpy().tolist() == [[1, 0], [1, 1], [8, 0], [8, 1]]
     assert (folder / "outputs" / "toy" / "scores_against_strength.png").stat().st_size > 5_000
+
+
+def test_the_command_is_kept_as_it_was_typed(sweep) -> None:
+    folder, _ = sweep
+    (record,) = folder.glob("outputs/toy/objective.beta=1,seed=0/run.json")
+    words = ["-m", "experiment=quickstart", "objective.beta=1,8", "seed=0,1", "sweep=toy", *TOY]
+    assert shlex.split(json.loads(record.read_text())["sessions"][0]["command"])[1:] == words
 
 
 def test_every_run_has_its_own_folder_with_all_that_one_may_look_at(sweep) -> None:

@@ -17,8 +17,9 @@ from omegaconf import OmegaConf
 from disentone.config import flat
 from disentone.metrics import SCORES
 from disentone.report import charts
+from disentone.report import results as results_module
 from disentone.report.answer import findings, headline
-from disentone.report.results import SweepResults
+from disentone.report.results import SweepResults, finish_sweep
 from disentone.report.runs import Run, read_run, read_runs
 from disentone.report.tables import labelled, table
 from disentone.run.folder import RunFolder
@@ -193,3 +194,40 @@ def test_the_table_of_a_sweep_is_written_at_most_once_a_minute(finished_run: Pat
             os.utime(tmp_path / "results.csv", (then, then))
         SweepResults().on_job_end(job, JobReturn())
         assert len(pd.read_csv(tmp_path / "results.csv")) == runs
+
+
+def test_settings_that_are_numbers_are_sorted_by_their_size(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, f"run{latents}", make_config(latents=latents)) for latents in (10, 2, 100)]
+    assert table(runs, tmp_path)["model.latents"].tolist() == ["2", "10", "100"]
+
+
+def test_where_nothing_is_finished_the_folders_are_not_read_after_every_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = OmegaConf.create(
+        {"hydra": {"mode": "MULTIRUN", "sweep": {"dir": str(tmp_path)}, "overrides": {"task": ["logger=csv"]}}}
+    )
+    job.hydra.mode = RunMode.MULTIRUN
+    read = []
+    monkeypatch.setattr(results_module, "read_runs", lambda folder: read.append(folder) or [])
+    SweepResults().on_multirun_start(job)
+    for _ in range(3):
+        SweepResults().on_job_end(job, JobReturn())
+    assert len(read) == 1
+
+
+def test_an_answer_that_cannot_be_written_is_still_told(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished_run, tmp_path / "run")
+    (tmp_path / ".results.csv.x.partial").write_text("of a killed command")
+
+    def full(*_: Any) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results_module, "write_report", full)
+    finish_sweep(tmp_path)
+    told = capsys.readouterr().out
+    assert "beta-VAE, beta 4 (supervision: none) finds" in " ".join(told.split())
+    assert "the answer could not be written: [Errno 28] No space left on device" in told
+    assert not list(tmp_path.glob(".*partial"))

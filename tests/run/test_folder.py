@@ -26,9 +26,10 @@ STATES = [
     ({"begun.json": json.dumps(BEGUN), "config.yaml": "a: 1", "scores.json": '{"mig": 1}'}, State.BEGUN),
     ({"begun.json": json.dumps(BEGUN), "error.txt": "diverged"}, State.FAILED),
     (
-        {"begun.json": json.dumps(BEGUN), "run.json": RECORD, "scores.json": "{}"},
+        {"begun.json": json.dumps(BEGUN), "run.json": RECORD, "scores.json": '{"mig": 1}'},
         State.FINISHED,
     ),
+    ({"begun.json": json.dumps(BEGUN), "run.json": RECORD, "scores.json": "{}"}, State.BEGUN),
     ({"begun.json": json.dumps(BEGUN), "run.json": RECORD, "scores.json": "{"}, State.BEGUN),
     ({"begun.json": json.dumps(BEGUN), "run.json": '{"format": 2, "sec'}, State.BEGUN),
     ({"begun.json": json.dumps(BEGUN), "run.json": ""}, State.BEGUN),

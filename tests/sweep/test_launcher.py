@@ -49,13 +49,15 @@ def test_what_is_not_each_runs_own_is_refused(words: list[str], message: str, co
         (["objective/schedule=warmup"], False),
         (["optimizer.lr=0.5"], False),
         (["data.batch_size=8"], False),
+        (["objective.beta=2", "optimizer.lr=${objective.beta}"], False),
     ],
 )
 def test_runs_are_alike_that_differ_in_seeds_and_numbers_of_the_objective(
     words: list[str], is_alike: bool, compose_config, tmp_path: Path
 ) -> None:
     kinds = []
-    for number, own in enumerate(([], words)):
+    linked = [word for word in words if "${" in word]
+    for number, own in enumerate((linked, words)):
         toy = [word for word in QUIET if word.split("=")[0] not in {given.split("=")[0] for given in own}]
         folder = tmp_path / f"{number}"
         kinds.append(launcher.kind(train.begin(compose_config([*toy, *own], folder), RunFolder(folder), max_steps=0)))

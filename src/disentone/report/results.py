@@ -41,10 +41,12 @@ class SweepResults(Callback):
     """
 
     folder: ClassVar[Path | None] = None
+    read: ClassVar[float] = 0.0
+    """When this process last read all runs: as long as none is finished there is no file that says so."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Remember the sweep folder for the end, and whether its runs can be online."""
-        SweepResults.folder = Path(config.hydra.sweep.dir)
+        SweepResults.folder, SweepResults.read = Path(config.hydra.sweep.dir), 0.0
         if "logger=csv" not in config.hydra.overrides.task:
             loggers.choose_mode()
 
@@ -56,8 +58,9 @@ class SweepResults(Callback):
         try:
             is_recent = time.time() - (folder / RESULTS).stat().st_mtime < BETWEEN_TABLES
         except FileNotFoundError:
-            is_recent = False
+            is_recent = time.time() - SweepResults.read < BETWEEN_TABLES
         if not is_recent:
+            SweepResults.read = time.time()
             with suppress(OSError):  # the end writes it again, and says what is wrong
                 write(folder)
 
@@ -117,10 +120,7 @@ def _log(folder: Path, runs: Sequence[Run], results: pd.DataFrame, page: Path) -
     figure = folder / FIGURE
     if figure.exists():
         content[figure.stem] = wandb.Image(str(figure))
-    try:
-        loggers.log_beside(folder, project, "report", f"{folder.name} report", content, [page, folder / RESULTS])
-    except (wandb.Error, ValueError, OSError) as error:
-        print(f"the report was not sent to Weights & Biases: {error}")
+    loggers.log_beside(folder, project, "report", f"{folder.name} report", content, [page, folder / RESULTS])
 
 
 def print_answer(results: pd.DataFrame, runs: Sequence[Run]) -> None:

@@ -41,7 +41,14 @@ def table(runs: Sequence[Run], root: Path) -> pd.DataFrame:
     found = pd.DataFrame(rows, columns=None if rows else [*IDENTITY, *FIRST, "run"])
     first = [*IDENTITY, *varied, *(name for name in (*FIRST, *own_scores(finished)) if name in found)]
     found = found[[*first, *(name for name in found if name not in first)]]
-    return found.sort_values(["method", *varied, "strength", "seed", "run"], ignore_index=True)
+    by = ["method", *varied, "strength", "seed", "run"]
+    return found.sort_values(by, key=_ordered, ignore_index=True)
+
+
+def _ordered(column: pd.Series) -> pd.Series:
+    """A column as it is sorted: numbers by their size, though settings are text."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if numbers.notna().all() else column
 
 
 def labelled(results: pd.DataFrame, runs: Sequence[Run], root: Path) -> pd.DataFrame:

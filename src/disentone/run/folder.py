@@ -95,7 +95,7 @@ class RunFolder:
             if record.get("format") != FORMAT:
                 return State.OTHER_FORMAT
             # Scores that were lost are made again; the checkpoint is there.
-            return State.FINISHED if _mapping(self.scores) is not None else State.BEGUN
+            return State.FINISHED if _mapping(self.scores) else State.BEGUN
         if (begun := _mapping(self.begun)) is not None:
             if begun.get("format") != FORMAT:
                 return State.OTHER_FORMAT
