@@ -8,10 +8,10 @@ READY := .venv/ready
 setup: $(READY)
 
 sweep: $(READY)  ## the main job: which factors of a family of tones does a beta-VAE find, and which the contrastive method?
-	$(BIN)/disentone-train -m experiment=quickstart $(ARGS)
+	$(BIN)/disentone train -m experiment=quickstart $(ARGS)
 
 train: $(READY)  ## one run, or with -m a sweep
-	$(BIN)/disentone-train $(ARGS)
+	$(BIN)/disentone train $(ARGS)
 
 test: check  ## style, types and tests
 	$(BIN)/python -m pytest -n logical --dist loadfile $(ARGS)
@@ -32,7 +32,7 @@ bench: $(READY)  ## how fast everything is, beside the alternatives; ARGS=synthe
 gpu: $(READY)  ## on a machine with a GPU: its tests, its benchmarks, and the seed's question, whose table is kept
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python -m benchmarks gpu vectorised
-	$(BIN)/disentone-train -m experiment=tones objective.beta=1,2,4,8,16,32 seed=0,1,2,3,4 \
+	$(BIN)/disentone train -m experiment=tones objective.beta=1,2,4,8,16,32 seed=0,1,2,3,4 \
 		hydra/launcher=vectorised sweep=gpu_sweep $(ARGS)
 	cp outputs/gpu_sweep/results.csv benchmarks/results/gpu_sweep.csv
 

@@ -14,7 +14,8 @@ from benchmarks.measure import in_turns, report, threads
 from benchmarks.network import SHAPES, step
 from hydra.utils import instantiate
 
-from disentone.checkpoints import LAST, AtomicCheckpointIO
+from disentone.checkpoints import AtomicCheckpointIO
+from disentone.run.folder import LAST
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from disentone import checkpoints
-from disentone.checkpoints import LAST, PREVIOUS, AtomicCheckpointIO, newest, read
+from disentone.checkpoints import PREVIOUS, AtomicCheckpointIO, newest, read
+from disentone.run.folder import LAST
 
 
 def save(folder: Path, value: float, name: str = LAST) -> Path:

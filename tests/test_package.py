@@ -33,11 +33,11 @@ def test_the_wheel_works_in_an_empty_environment(python: str, tmp_path: Path) ->
     work = tmp_path / "work"
     (work / "mine" / "synth").mkdir(parents=True)
     (work / "mine" / "synth" / "own.yaml").write_text("defaults: [tones]\npartials: 4\n")
-    described = _run(work, binaries / "disentone-data", "--config-dir", "mine", "describe", "synth=own")
+    described = _run(work, binaries / "disentone", "data", "--config-dir", "mine", "describe", "synth=own")
     assert "20,691 sounds" in described
-    _run(work, binaries / "disentone-train", "--config-dir", "mine", "experiment=quickstart", "synth=own", *TOY)
+    _run(work, binaries / "disentone", "train", "--config-dir", "mine", "experiment=quickstart", "synth=own", *TOY)
     (scores,) = (work / "outputs" / "quickstart").glob("*/scores.json")
-    assert "mig" in _run(work, binaries / "disentone-evaluate", scores.parent, "--metrics", "mig,sap")
+    assert "mig" in _run(work, binaries / "disentone", "evaluate", scores.parent, "--metrics", "mig,sap")
     code = f"import disentone; print(disentone.load({str(scores.parent)!r}).data.source.synth.num_partials)"
     assert _run(tmp_path, binaries / "python", "-c", code).strip() == "4"
 

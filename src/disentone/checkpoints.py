@@ -12,8 +12,9 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from disentone.files import written_whole
+from disentone.run.folder import LAST
 
-LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+PREVIOUS = "previous.ckpt"
 OF_A_REQUEUE = "hpc_ckpt_*.ckpt"
 """What Lightning writes into the run folder when SLURM is about to end a job and to start it again."""
 

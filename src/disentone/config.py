@@ -53,6 +53,7 @@ NODES = {"synth", "frontend", "source", "data", "model", "objective", "metrics",
 MAPPINGS = {"callbacks", "logger"}
 OPTIONAL = {"synth", "frontend", "strength"}
 SEEDS = 2**32
+MOST_LISTED = 40
 REPEATED = ("${seed}", "${synth}", "${frontend}", "${source}", "${views}")
 
 
@@ -83,7 +84,7 @@ def composed(overrides: Iterable[str] = (), own: Path | None = None) -> DictConf
     """The config that overrides describe, unchecked.
 
     Args:
-        overrides: as of ``disentone-train``.
+        overrides: as of ``disentone train``.
         own: a folder of configs beside ours.
 
     """
@@ -205,9 +206,15 @@ def _check_seed(path: str, seed: int) -> None:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """What to write instead: the nearest of the names, or all of them."""
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(names))}"
+    """What to write instead: the nearest of the names, or all of them; of many, the first parts alone."""
+    known = sorted(names)
+    if near := difflib.get_close_matches(name, known, n=1):
+        return f"did you mean {near[0]}?"
+    return f"there are {', '.join(known if len(known) <= MOST_LISTED else dict.fromkeys(map(_first, known)))}"
+
+
+def _first(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _check_arguments(path: str, node: dict[str, Any]) -> None:

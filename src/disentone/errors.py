@@ -9,23 +9,16 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException, InstantiationException
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
-from wandb.errors import Error as WandbError
 from yaml import YAMLError
 
 from disentone.wording import file_of, reworded
 
 FULL = "HYDRA_FULL_ERROR"
-OF_THE_USER = (
-    ValueError,
-    OSError,
-    HydraException,
-    OmegaConfBaseException,
-    MisconfigurationException,
-    WandbError,
-    YAMLError,
-)
+OF_THE_USER = (ValueError, OSError, HydraException, OmegaConfBaseException, YAMLError)
+# Of libraries that take seconds to import: who has not imported them has none of their errors.
+LIGHTNING = ("lightning_fabric.utilities.exceptions", "MisconfigurationException")
+WANDB = ("wandb.errors", "Error")
 
 _hides_traces = False
 
@@ -42,12 +35,14 @@ def readable(arguments: Sequence[str]) -> Iterator[None]:
     try:
         with _without_overrides_of_failed_jobs():
             yield
-    except OF_THE_USER as error:
-        sys.exit(f"disentone: {message(error, arguments)}")
     except RecursionError as error:
         if not (file := file_of(error)):
             raise
         sys.exit(f"disentone: {file}: its defaults list leads back to it; take out the entry that does")
+    except Exception as error:
+        if not (isinstance(error, OF_THE_USER) or _is_of(error, LIGHTNING) or _is_of(error, WANDB)):
+            raise
+        sys.exit(f"disentone: {message(error, arguments)}")
     finally:
         _hides_traces = False
         del os.environ[FULL]
@@ -85,12 +80,17 @@ def message(error: BaseException, arguments: Sequence[str] = ()) -> str:
     """
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return f"{reworded(error.__cause__)}{_full_key(error)}"
-    if isinstance(error, WandbError):
+    if _is_of(error, WANDB):
         return f"Weights & Biases: {error}; WANDB_MODE=offline keeps the run in its folder for `wandb sync` later"
-    if isinstance(error, MisconfigurationException):
+    if _is_of(error, LIGHTNING):
         remedy = "; trainer.accelerator=auto with trainer.devices=1 runs anywhere" if "backend" in str(error) else ""
         return f"trainer: {reworded(error)}{remedy}"
     return reworded(error, arguments)
+
+
+def _is_of(error: BaseException, kind: tuple[str, str]) -> bool:
+    module = sys.modules.get(kind[0])
+    return module is not None and isinstance(error, getattr(module, kind[1]))
 
 
 def _full_key(error: InstantiationException) -> str:

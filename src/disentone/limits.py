@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import torch
-
 
 class Limit(NamedTuple):
     """What a setting may be, for the machine and for a person."""
@@ -53,6 +51,8 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
         trainer: the resolved node, its types checked.
 
     """
+    import torch  # only now: what a command line means is told without
+
     for key, limit in LIMITS.items():
         if trainer.get(key) is not None and not limit.allows(trainer[key]):
             raise ValueError(f"trainer.{key}: expected {limit.expected}, got {trainer[key]!r}")

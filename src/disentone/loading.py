@@ -17,7 +17,7 @@ from disentone.models import Model
 from disentone.provenance import code, provenance
 from disentone.run import stored
 from disentone.run import trust as trusted
-from disentone.run.folder import RunFolder
+from disentone.run.folder import LAST, RunFolder
 from disentone.signatures import accepted
 
 # A look at a run should neither render nor fetch all of its data, and a run folder names the place.
@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
 def load(
     run_folder: str | Path,
-    checkpoint: str = checkpoints.LAST,
+    checkpoint: str = LAST,
     device: str | torch.device = "cpu",
     trust: Sequence[str] = (),
 ) -> Run:

@@ -12,8 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 COMMAND = "DISENTONE_COMMAND"
 """The environment variable that tells the processes of a command how it was typed."""
 PACKAGES = (
@@ -33,6 +31,8 @@ PACKAGES = (
 
 def provenance() -> dict[str, Any]:
     """Package versions, the git commit of the code and what was changed since, hardware, and the time."""
+    import torch  # only now: what a folder says of itself is read without
+
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": os.environ.get(COMMAND) or shlex.join(sys.argv),

@@ -73,7 +73,7 @@ def _no_key(key: str) -> str:
         target = known.get(f"{parent}._target_")
         if target and name in accepted(get_object(target)):
             return f"{key}: it is not set yet; +{key}=<value> sets it"
-        return f"{key}: there is no such key; {nearest(key, known)}"
+        return f"{key}: there is no such key; {nearest(key, [*known, *_groups()])}"
     if isinstance(known[key], dict):
         return f"{key}: an entry that is not there yet is added with +{key}.<name>=<value>"
     return f"{key}: the {parent} that is chosen here has no {name}; --cfg job shows what it has"

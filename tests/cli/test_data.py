@@ -1,4 +1,4 @@
-"""disentone-data: the family in numbers, and sounds that can be heard."""
+"""disentone data: the family in numbers, and sounds that can be heard."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ from disentone.cli.data import main
 
 def call(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> object:
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["disentone-data", *arguments])
+    monkeypatch.setattr(sys, "argv", ["disentone data", *arguments])
     try:
         main()
     except SystemExit as end:

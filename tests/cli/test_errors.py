@@ -223,7 +223,7 @@ BAD = [
 def call(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> str | int | None:
     """The command in a folder; its exit status or message, None if it ran through."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["disentone-train", *arguments])
+    monkeypatch.setattr(sys, "argv", ["disentone train", *arguments])
     monkeypatch.setattr(SweepResults, "folder", None)
     try:
         cli.main()

@@ -1,4 +1,4 @@
-"""disentone-evaluate on arrays and on a run folder: the table, the file, the messages."""
+"""disentone evaluate on arrays and on a run folder: the table, the file, the messages."""
 
 import io
 import json

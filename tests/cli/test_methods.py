@@ -38,7 +38,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words += ["metrics.metrics=[mig]", "callbacks.listening.latents=2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(sys, "argv", ["disentone-train", *words])
+        patch.setattr(sys, "argv", ["disentone train", *words])
         patch.setattr(SweepResults, "folder", None)
         main()
     return folder / "outputs" / "toy"

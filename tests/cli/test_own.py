@@ -118,7 +118,7 @@ def test_a_part_of_ones_own_is_trained_scored_and_reported(
     words = [*toy, f"{group}=own", "logger=csv", "hydra.run.dir=run", "metrics.metrics=[mig]"]
     if not any(word.startswith("experiment") for word in words):
         words.insert(0, "experiment=quickstart")
-    monkeypatch.setattr(sys, "argv", ["disentone-train", "--config-dir", "mine", *words])
+    monkeypatch.setattr(sys, "argv", ["disentone train", "--config-dir", "mine", *words])
     cli.main()
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
     assert "mig" in scores

@@ -157,4 +157,4 @@ def test_a_run_of_its_own_ends_with_its_scores_its_folder_and_the_way_to_its_pag
     end = result.stdout[result.stdout.index("beta-VAE, beta 4 (supervision: none) finds") :].splitlines()
     assert any(line.startswith("  MIG ") and "chance" in line and "untrained" in line for line in end)
     assert end[-2].endswith("one")
-    assert end[-1].startswith("disentone-report ")
+    assert end[-1].startswith("disentone report ")

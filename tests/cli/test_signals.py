@@ -22,16 +22,16 @@ VECTORISED = [*SWEEP, "hydra/launcher=vectorised", "trainer.log_every_n_steps=1"
 RENDERING = [*(word for word in RUN if not word.startswith(("data.m", "synth.dur"))), "data.mode=cached"]
 TWO = [*RUN, "trainer.devices=2", "data.batch_size=16"]
 CASES = [
-    pytest.param(RUN, signal.SIGTERM, "disentone-train resume={folder}/run goes on", id="run-SIGTERM"),
-    pytest.param(RUN, signal.SIGINT, "disentone-train resume={folder}/run", id="run-SIGINT", marks=pytest.mark.slow),
+    pytest.param(RUN, signal.SIGTERM, "disentone train resume={folder}/run goes on", id="run-SIGTERM"),
+    pytest.param(RUN, signal.SIGINT, "disentone train resume={folder}/run", id="run-SIGINT", marks=pytest.mark.slow),
     pytest.param(SWEEP, signal.SIGTERM, "the same command goes on", id="sweep-SIGTERM", marks=pytest.mark.slow),
     pytest.param(SWEEP, signal.SIGINT, "the same command goes on", id="sweep-SIGINT", marks=pytest.mark.slow),
     pytest.param(JOBLIB, signal.SIGTERM, "the same command goes on", id="joblib-SIGTERM", marks=pytest.mark.slow),
     pytest.param(JOBLIB, signal.SIGINT, "the same command goes on", id="joblib-SIGINT", marks=pytest.mark.slow),
     pytest.param(VECTORISED, signal.SIGTERM, "the same command goes on", id="vectorised", marks=pytest.mark.slow),
     pytest.param(RENDERING, signal.SIGTERM, "the same command", id="rendering", marks=pytest.mark.slow),
-    pytest.param(TWO, signal.SIGTERM, "disentone-train resume=", id="two-SIGTERM", marks=pytest.mark.slow),
-    pytest.param(TWO, signal.SIGINT, "disentone-train resume=", id="two-SIGINT", marks=pytest.mark.slow),
+    pytest.param(TWO, signal.SIGTERM, "disentone train resume=", id="two-SIGTERM", marks=pytest.mark.slow),
+    pytest.param(TWO, signal.SIGINT, "disentone train resume=", id="two-SIGINT", marks=pytest.mark.slow),
 ]
 LATEST = 5.0
 

@@ -242,7 +242,7 @@ def test_an_objective_without_beta_needs_one_class_and_one_file(tmp_path: Path) 
     arguments = ["-m", "--config-dir", "mine", "experiment=quickstart", "objective=ae", "seed=0,1", "sweep=ae", *TOY]
     arguments += ["logger=csv", "metrics.metrics=[mig]"]
     # The command itself, whose working folder Python does not look in.
-    result = run(tmp_path, *arguments, command=[str(Path(sys.executable).with_name("disentone-train"))])
+    result = run(tmp_path, *arguments, command=[str(Path(sys.executable).with_name("disentone")), "train"])
     assert result.returncode == 0, result.stdout + result.stderr
     assert pd.read_csv(tmp_path / "outputs" / "ae" / "results.csv")["seed"].tolist() == [0, 1]
 

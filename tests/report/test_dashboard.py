@@ -42,6 +42,6 @@ def test_without_a_key_the_command_says_what_it_needs(monkeypatch: pytest.Monkey
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(sys, "argv", ["disentone-dashboard", "team"])
+    monkeypatch.setattr(sys, "argv", ["disentone dashboard", "team"])
     with pytest.raises(SystemExit, match="needs a key; `wandb login` stores one"):
         cli.main()

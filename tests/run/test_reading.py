@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+from disentone.report import contents
 from disentone.run import reading
 
 
@@ -16,13 +17,13 @@ def test_a_good_file_is_read_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a" / "b.json").write_text('{"x": 1}')
     assert reading.mapping(tmp_path, "a/b.json") == {"x": 1}
     soundfile.write(tmp_path / "s.wav", np.full(10, 0.5), 8000, "PCM_16")
-    samples, rate = reading.sound(tmp_path, "s.wav")
+    samples, rate = contents.sound(tmp_path, "s.wav")
     assert rate == 8000
     np.testing.assert_allclose(samples, 0.5, atol=1e-4)
     buffer = io.BytesIO()
     Image.new("RGB", (3, 2), "red").save(buffer, "PNG")
     (tmp_path / "p.png").write_bytes(buffer.getvalue())
-    assert reading.picture(tmp_path, "p.png").getpixel((0, 0)) == (255, 0, 0)
+    assert contents.picture(tmp_path, "p.png").getpixel((0, 0)) == (255, 0, 0)
     assert reading.text(tmp_path, "a/b.json").startswith("{")
 
 

@@ -78,7 +78,7 @@ def train(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, words: Seque
     toy = [word for word in words if not word.startswith(OF_TONES)]
     own = ["source=own", "data.cache_dir=cache", "logger=csv", "hydra.run.dir=run"]
     metrics = "metrics.metrics=[mig,unsupervised]"
-    monkeypatch.setattr(sys, "argv", ["disentone-train", "--config-dir", "conf", *toy, *own, metrics])
+    monkeypatch.setattr(sys, "argv", ["disentone train", "--config-dir", "conf", *toy, *own, metrics])
     cli.main()
     return json.loads((folder / "run" / "scores.json").read_text())
 

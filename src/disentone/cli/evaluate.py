@@ -1,4 +1,4 @@
-"""disentone-evaluate: scores of a run folder's checkpoint, or of anybody's codes in an .npz file."""
+"""disentone evaluate: scores of a run folder's checkpoint, or of anybody's codes in an .npz file."""
 
 import argparse
 import inspect
@@ -60,7 +60,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         if source.is_dir():
             log(source, scores, out)
     except (ValueError, OSError) as error:
-        print(f"disentone-evaluate: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"disentone evaluate: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
     print_scores(scores, title(source, scores["settings"]))
     print(f"written to {out}")
@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     described = {**{name: metric.score for name, metric in METRICS.items()}, "traversal": traversal}
     lines = [f"  {name:<18}{first_line(function)}" for name, function in described.items()]
     command = argparse.ArgumentParser(
-        "disentone-evaluate",
+        "disentone evaluate",
         description="Scores how well codes stand for factors, and writes them next to their source.",
         epilog="\n".join(["metrics (traversal: run folders only):", *lines, "", "docs/metrics.md says more of each."]),
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -12,7 +12,7 @@ import soundfile
 
 from disentone.metrics.table import MATRICES
 from disentone.metrics.traversal import TRAVERSAL
-from disentone.report import charts
+from disentone.report import charts, contents
 from disentone.report.answer import Finding, best_of_methods
 from disentone.report.charts import Chart
 from disentone.report.runs import Run
@@ -112,7 +112,7 @@ def _pictures(files: RunFolder, kinds: Sequence[str], wrong: list[str]) -> list[
 def _scatters(run: Run, kl: Sequence[float], wrong: list[str]) -> list[Chart]:
     files = RunFolder(run.folder)
     try:
-        codes, factors, _, names = reading.codes(run.folder, files.codes.name)
+        codes, factors, _, names = contents.codes(run.folder, files.codes.name)
     except ValueError as error:
         wrong.append(str(error))
         return []
@@ -176,13 +176,13 @@ def _entry(entry: Any) -> tuple[str, str, dict[str, str]]:
 def _picture(files: RunFolder, name: str) -> str:
     """A PNG as WebP: every browser shows it, at a fraction of the size."""
     buffer = io.BytesIO()
-    reading.picture(files.path, name).save(buffer, "WEBP", quality=80)
+    contents.picture(files.path, name).save(buffer, "WEBP", quality=80)
     return _uri(buffer, "image/webp")
 
 
 def _mp3(files: RunFolder, name: str) -> str:
     """A WAV as MP3: every browser plays it, at a fifth of the size."""
-    samples, rate = reading.sound(files.path, name)
+    samples, rate = contents.sound(files.path, name)
     buffer = io.BytesIO()
     try:
         soundfile.write(buffer, samples, rate, format="MP3", subtype="MPEG_LAYER_III")

@@ -17,13 +17,12 @@ from disentone.metrics.score import Score
 from disentone.metrics.table import MAIN
 from disentone.metrics.udr import UDR, udr
 from disentone.provenance import code
-from disentone.report import charts
+from disentone.report import charts, contents
 from disentone.report.answer import Finding, findings, headline, headline_score, listed
 from disentone.report.charts import Chart
 from disentone.report.looks import picked
 from disentone.report.runs import Run, logged, own_scores, read_runs
 from disentone.report.tables import IDENTITY, RESULTS, labelled, long_table, table
-from disentone.run import reading
 from disentone.run.folder import RunFolder
 
 SEEDS_OF_UDR = 10
@@ -235,7 +234,7 @@ def _udr(results: pd.DataFrame, root: Path, damage: list[tuple[str, str]]) -> pd
         for entry in group.to_dict("records")[:SEEDS_OF_UDR]:
             files = RunFolder(root / entry["run"])
             try:
-                these, _, numbers, _ = reading.codes(files.path, files.codes.name)
+                these, _, numbers, _ = contents.codes(files.path, files.codes.name)
             except ValueError as error:  # that seed is left out
                 damage.append((entry["run"], str(error)))
                 continue

@@ -173,4 +173,4 @@ def print_run(folder: Path) -> None:
             line = f"  {score.heading:<6} {run.numbers[score.key]:.3f}   {'   '.join(beside)}"
             console.print(line, highlight=False, markup=False)
     print(f"the run is {folder}")
-    print(f"disentone-report {folder} writes its page, with sounds and pictures")
+    print(f"disentone report {folder} writes its page, with sounds and pictures")

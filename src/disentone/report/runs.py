@@ -13,6 +13,7 @@ import pandas as pd
 from disentone.config import option
 from disentone.metrics.extra import RESERVED
 from disentone.metrics.score import Score
+from disentone.report import contents
 from disentone.run import reading
 from disentone.run.folder import RunFolder, State
 
@@ -124,7 +125,7 @@ def _read(folder: Path) -> Run:
     if state is State.OTHER_FORMAT:
         return Run(folder, {}, {}, {}, {}, f"{state}; train it anew")
     try:
-        config, found = reading.begun(folder, files.begun.name)
+        config, found = contents.begun(folder, files.begun.name)
     except ValueError as error:
         known = {State.FAILED: _failed(files), State.NEW: "unfinished"}
         return Run(folder, {}, {}, {}, {}, known.get(state, str(error)))
@@ -132,8 +133,8 @@ def _read(folder: Path) -> Run:
     if state is not State.FINISHED and not files.record.exists():
         return Run(folder, config, settings, {}, {}, _unfinished(files, state))
     try:
-        scores, wrong = reading.checked_scores(reading.mapping(folder, files.scores.name))
-        facts, odd = reading.checked_facts(reading.mapping(folder, files.record.name))
+        scores, wrong = contents.checked_scores(reading.mapping(folder, files.scores.name))
+        facts, odd = contents.checked_facts(reading.mapping(folder, files.record.name))
     except ValueError as error:
         return Run(folder, config, settings, {}, {}, str(error))
     own, unreadable = _own(scores)
@@ -171,7 +172,7 @@ def logged(folder: Path, key: str) -> pd.DataFrame:
     parts = []
     for path in RunFolder(folder).metrics:
         with suppress(ValueError):  # not logged yet, or cut off
-            part = reading.table(folder, str(path.relative_to(folder)), ["step", key])
+            part = contents.table(folder, str(path.relative_to(folder)), ["step", key])
             parts.append(part[["step", key]].rename(columns={key: "value"}).dropna())
     if not parts:
         return pd.DataFrame(columns=["step", "value"])
@@ -206,5 +207,5 @@ def _last_step(files: RunFolder) -> int | None:
     steps = []
     for path in files.metrics:
         with suppress(ValueError):  # nothing was logged yet
-            steps.append(int(reading.table(files.path, str(path.relative_to(files.path)), ["step"])["step"].max()))
+            steps.append(int(contents.table(files.path, str(path.relative_to(files.path)), ["step"])["step"].max()))
     return max(steps, default=None)

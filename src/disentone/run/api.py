@@ -16,7 +16,7 @@ from disentone.run.train import train as train_config
 def train(
     overrides: Sequence[str] = (), run_folder: str | Path | None = None, config_dir: str | Path | None = None
 ) -> Run:
-    """Train, score and load one run, as ``disentone-train`` would with the same overrides.
+    """Train, score and load one run, as ``disentone train`` would with the same overrides.
 
     A run folder that was begun is continued, one that is finished is only loaded. Code that the overrides or the
     configs name is imported and run.

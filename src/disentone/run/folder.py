@@ -22,6 +22,8 @@ from disentone.run import reading
 
 FORMAT = 2
 """Of run folders; one of another format is refused, since its files mean something else."""
+LAST = "last.ckpt"
+"""The newest checkpoint, of which a run is resumed and in the end scored."""
 HEARTBEAT = 30.0
 """Seconds between two signs of life of whoever holds a run folder."""
 GONE = 10 * HEARTBEAT

@@ -15,7 +15,7 @@ from disentone import checkpoints, config, errors, loggers
 from disentone.data.batches import check_divides
 from disentone.provenance import code, provenance
 from disentone.run.build import Run, build, check_whole_batches
-from disentone.run.folder import RunFolder, State
+from disentone.run.folder import LAST, RunFolder, State
 from disentone.sweep import processes, signals
 
 ENDS_EARLY = ("max_time", "fast_dev_run", "limit_train_batches", "overfit_batches")
@@ -107,7 +107,7 @@ def score(run: Run) -> None:
         ValueError: if the run did not train to its end, or nothing was scored.
 
     """
-    last = run.folder.checkpoints / checkpoints.LAST
+    last = run.folder.checkpoints / LAST
     run.trainer.save_checkpoint(last)
     checkpoints.forget_requeued(run.folder.path)
     if missing := _missing_steps(run):

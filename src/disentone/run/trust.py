@@ -25,7 +25,7 @@ from disentone.data import DataModule
 from disentone.frontends import Frontend
 from disentone.models import Model
 from disentone.objectives import Objective
-from disentone.run.folder import RunFolder
+from disentone.run.folder import LAST, RunFolder
 from disentone.run.stored import VARIABLES, first_line, name_of, resolved, strings, written
 from disentone.signatures import accepted
 from disentone.sources import Source
@@ -118,7 +118,7 @@ def check_training(folder: Path, trust: Sequence[str] = (), run_dir: Path | None
     check(config, trust)
     _check_folders(config, folder, run_dir or folder, trust)
     _check_links(run_dir or folder, trust)
-    for name in (checkpoints.LAST, checkpoints.PREVIOUS):
+    for name in (LAST, checkpoints.PREVIOUS):
         _check_checkpoint(RunFolder(folder).checkpoints / name)
 
 
@@ -172,7 +172,7 @@ def _check_package(module: str, admitted: Sequence[str], target: str, path: str,
         raise ValueError(
             f"{path}._target_: {target} is of {module or 'no package'}; a run folder may name classes of "
             f"{', '.join(PACKAGES)}. If you trust {package}, name it: trust=[{package}] beside resume=, "
-            f"trust=[{package!r}] in disentone.load, --trust {package} for disentone-evaluate"
+            f"trust=[{package!r}] in disentone.load, --trust {package} for disentone evaluate"
         )
 
 
