@@ -1,17 +1,19 @@
 """Learning what a sound is made of, and measuring how well."""
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from disentone.loading import Run, load
     from disentone.run.api import train
 
-__version__ = version("disentone")
 __all__ = ["Run", "__version__", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("disentone")
     # Imported when asked for: scoring arrays should not have to wait for Lightning.
     if name in ("Run", "load"):
         from disentone import loading

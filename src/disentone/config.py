@@ -10,7 +10,6 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from disentone.limits import check_trainer
@@ -220,6 +219,8 @@ def _first(name: str) -> str:
 def _check_arguments(path: str, node: dict[str, Any]) -> None:
     target = node["_target_"]
     try:
+        from hydra.utils import get_object  # only now: help does not need it
+
         arguments = accepted(get_object(target))
     except (ImportError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}._target_: there is no {target} to import") from error

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-from beartype.door import is_bearable
-
 NUMBERS = {int: Integral, float: Real}
 
 
@@ -52,6 +50,8 @@ def fits(value: Any, hint: Any) -> bool:
         return len(value) == len(parts) and all(map(fits, value, parts))
     if isinstance(value, Sequence) and inspect.isclass(kind) and parts:
         return (kind is tuple or isinstance(value, kind)) and all(fits(item, parts[0]) for item in value)
+    from beartype.door import is_bearable  # only now: it takes as long as all else that a command line needs
+
     return is_bearable(value, hint)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
-from hydra.utils import get_object
 from yaml import MarkedYAMLError
 
 from disentone.config import config_dir, defaults, flat, nearest
@@ -70,6 +69,8 @@ def _no_key(key: str) -> str:
     key, known = key.lstrip("+~"), _keys()
     parent, _, name = key.rpartition(".")
     if key not in known:
+        from hydra.utils import get_object  # only now: help does not need it
+
         target = known.get(f"{parent}._target_")
         if target and name in accepted(get_object(target)):
             return f"{key}: it is not set yet; +{key}=<value> sets it"
