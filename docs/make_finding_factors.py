@@ -29,6 +29,8 @@ CASES = {
     "correlated steps": "`tones`, steps correlated by .5",
     "warped steps": "`tones`, steps in warped units",
     "held-out region": "`tones`, a region never seen",
+    "held-out region, on the fly": "`tones`, a region never seen, partners rendered and not read from the cache",
+    "transforms": "`tones`, transforms of the image as partners (supervision: transforms)",
     "unrelated pairs": "control: unrelated images as pairs",
     "an image with itself": "control: an image as its own partner",
 }

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,14 +163,18 @@ def test_what_fails_beside_a_run_ends_it_as_failed_and_is_one_line(
         assert line.startswith("the evaluate run was not sent to Weights & Biases: ")
 
 
-def test_a_proxy_is_asked_as_wandb_asks_it(no_credentials: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loggers._no_answer.cache_clear()
-    monkeypatch.setattr(loggers, "SECONDS_TO_ANSWER", 60)
-    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    for name in ("no_proxy", "NO_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
+def test_a_proxy_is_asked_as_wandb_asks_it(no_credentials: Path) -> None:
+    # In a process of its own: W&B's service keeps the environment that it was started in.
+    program = "import os\nfrom disentone import loggers\nloggers.wandb('run', project='p')\nprint(os.environ.get('WANDB_MODE'))"
+    kept = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
     with server("knows", (200, VIEWER)) as address:
-        monkeypatch.setenv("HTTP_PROXY", address)
-        monkeypatch.setenv("WANDB_BASE_URL", "http://wandb.my.lab")
-        loggers.wandb(no_credentials / "run", project="p")
-    assert "WANDB_MODE" not in os.environ
+        asked = {"WANDB_API_KEY": "a" * 40, "HTTP_PROXY": address, "WANDB_BASE_URL": "http://wandb.my.lab"}
+        result = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=no_credentials,
+            env=kept | asked,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert result.stdout.strip() == "None", result.stdout + result.stderr

@@ -70,10 +70,13 @@ def test_unexplained_variance_is_the_error_beside_the_mean_images(small_data: Da
 
 
 @pytest.mark.parametrize("key", ["rows", "validation_rows"])
-def test_so_few_rows_that_a_factor_does_not_vary_stop_before_training(key, tmp_path: Path, small_data) -> None:
+def test_so_few_rows_that_a_factor_does_not_vary_stop_before_training(
+    key, tmp_path: Path, small_data, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ValueError, match=f"metrics.{key} must be at least 2"):
         Scores(tmp_path, **{key: 1})
     few = Scores(tmp_path, metrics="mig", validation_metrics="mig", **{key: 2})
+    monkeypatch.setattr(small_data, "evaluation_rows", lambda count: torch.arange(min(count, 48)))
     with pytest.raises(ValueError, match=rf"metrics.{key}=2: \w+ has one value in so few rows; expected more rows"):
         fit(tmp_path, small_data, few, epochs=1)
     assert few.untrained == {}

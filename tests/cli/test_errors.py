@@ -351,7 +351,7 @@ def test_our_own_faults_are_not_hidden(monkeypatch, tmp_path: Path) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(cli, "train", broken)
+    monkeypatch.setattr("disentone.run.train.train", broken)
     with pytest.raises(RuntimeError, match="ours"):
         call(monkeypatch, tmp_path, "experiment=quickstart", *TOY)
 

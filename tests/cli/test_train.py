@@ -68,7 +68,7 @@ def test_the_command_is_kept_as_it_was_typed(sweep) -> None:
     folder, _ = sweep
     (record,) = folder.glob("outputs/toy/objective.beta=1,seed=0/run.json")
     words = ["-m", "experiment=quickstart", "objective.beta=1,8", "seed=0,1", "sweep=toy", *TOY]
-    assert shlex.split(json.loads(record.read_text())["sessions"][0]["command"])[1:] == words
+    assert shlex.split(json.loads(record.read_text())["sessions"][0]["command"]) == ["disentone", "train", *words]
 
 
 def test_every_run_has_its_own_folder_with_all_that_one_may_look_at(sweep) -> None:
