@@ -19,7 +19,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from disentone.data import DataModule
-from disentone.data.module import Asked, AskedBatch
+from disentone.data.images import Asked
+from disentone.data.module import AskedBatch
+from disentone.draws import Draw
 from disentone.shapes import Batch
 
 PRESETS = ("tones", "tones_noisy", "syntone")
@@ -61,14 +63,14 @@ def measure(preset: str, batch: int, seconds: float) -> dict[str, dict[str, floa
     }
     plain: DataModule = datas[False]
     rows = plain.rows("train")[:batch].to(DEVICE)
-    asked = AskedBatch(Asked(rows, plain.positions(rows)))
+    asked = AskedBatch(Asked(rows, plain.positions(rows)), rows)
     cfg = composed(preset, batch, False)
     pl.seed_everything(0, verbose=False)
     vae = instantiate(cfg.model, _convert_="all")(plain.shape).to(DEVICE)
     objective, optimizer = instantiate(cfg.objective), instantiate(cfg.optimizer)(vae.parameters())
 
     def step(image_of: Callable[[], Batch], precision: str) -> None:
-        made = image_of()
+        made = image_of()._replace(draw=Draw(0, 0, rows))
         bf16 = torch.autocast("cuda", torch.bfloat16) if precision == "bf16-mixed" else contextlib.nullcontext()
         with bf16:
             loss = objective(vae, made, 0)["loss"]

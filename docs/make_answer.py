@@ -52,7 +52,7 @@ def strips(figure: SubFigure, best: Finding) -> None:
     scores = json.loads((folder / "scores.json").read_text())
     run = disentone.load(folder)
     rows = run.data.rows("validation")
-    codes = encode(run.model, run.data, rows, torch.device("cpu")).mean
+    codes = encode(run.model, run.data, rows, torch.device("cpu")).codes
     low, high = torch.quantile(codes, torch.tensor([LOW, HIGH]), dim=0)
     information, names = np.array(scores["mi_matrix"]), scores["settings"]["factors"]
     walks, images, labels = [], [], []

@@ -165,7 +165,7 @@ def test_what_fails_beside_a_run_ends_it_as_failed_and_is_one_line(
 
 def test_a_proxy_is_asked_as_wandb_asks_it(no_credentials: Path) -> None:
     # In a process of its own: W&B's service keeps the environment that it was started in.
-    program = "import os\nfrom disentone import loggers\nloggers.wandb('run', project='p')\nprint(os.environ.get('WANDB_MODE'))"
+    program = "from disentone.loggers import os, wandb; wandb('run', project='p'); print(os.environ.get('WANDB_MODE'))"
     kept = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
     with server("knows", (200, VIEWER)) as address:
         asked = {"WANDB_API_KEY": "a" * 40, "HTTP_PROXY": address, "WANDB_BASE_URL": "http://wandb.my.lab"}

@@ -1,5 +1,6 @@
 """Which code a run was made with: the package's own checkout, never a repository around it."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -66,3 +67,12 @@ def test_an_installed_package_has_no_commit_of_the_repository_around_it(checkout
 def test_without_a_repository_there_is_no_commit(tmp_path: Path) -> None:
     (tmp_path / "src" / "disentone").mkdir(parents=True)
     assert _git(tmp_path / "src" / "disentone")["git_commit"] is None
+
+
+def test_looking_leaves_the_users_repository_alone(checkout: Path) -> None:
+    (checkout / "src" / "disentone" / "__init__.py").touch()
+    os.utime(checkout / "conf" / "train.yaml", (1, 1))
+    index = checkout / ".git" / "index"
+    before = index.read_bytes(), index.stat().st_mtime_ns
+    assert _git(checkout / "src" / "disentone")["git_dirty"] is False
+    assert (index.read_bytes(), index.stat().st_mtime_ns) == before

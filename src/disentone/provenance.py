@@ -87,8 +87,10 @@ def _git(package: Path) -> dict[str, Any]:
 
 
 def _run_git(folder: Path, *arguments: str) -> str | None:
+    # Without locks: of a run that is killed while git looks, a lock would stay in the user's repository.
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
-        result = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.rstrip("\n") if result.returncode == 0 else None
