@@ -230,6 +230,20 @@ def test_where_several_batches_make_a_step_every_pass_shows_each_row_once(small_
     assert len(set(watch.draws)) == len(watch.draws) == 24
 
 
+def test_a_step_in_four_batches_is_the_step_in_one(small_data: DataModule) -> None:
+    ends = []
+    for size, batches in ((16, 1), (4, 4)):
+        data = DataModule(small_data.source, batch_size=size, max_rows=40, mode="on_the_fly")
+        assert data.sizes["train"] == 32
+        torch.manual_seed(0)
+        system = make_system(data)
+        trainer = fit(system, data, max_epochs=3, accumulate_grad_batches=batches, num_sanity_val_steps=0)
+        assert trainer.global_step == 6
+        ends.append(system.state_dict())
+    for name, value in ends[0].items():
+        torch.testing.assert_close(ends[1][name], value, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_a_run_resumed_amid_a_pass_of_short_steps_goes_on_as_the_uninterrupted_one(
     step: int, small_data: DataModule, tmp_path: Path

@@ -16,7 +16,7 @@ MANTISSA = 23
 class Draw(NamedTuple):
     """The random numbers of one batch.
 
-    Every number depends on the run's seed, the number of the batch, its row, the number of the view, the stream's name
+    Every number depends on the run's seed, the step, the row, the number of the view, the stream's name
     and its column alone. So it is the same in whichever process, company or order a row is computed, after a resume,
     and for a run that is trained beside others. Numbers are float32 and made of integers, so that every device draws
     the same but for the rounding of its logarithm and cosine.
@@ -24,7 +24,7 @@ class Draw(NamedTuple):
 
     seed: int | Int64[Tensor, ""]
     step: int
-    """The number of the batch; negative outside of training."""
+    """The number of the optimiser step; negative outside of training."""
     rows: Int[Tensor, "batch"]
     """The numbers of the rows that are drawn for. Where rows have partners these are the anchors, not the partners."""
     view: int = 0

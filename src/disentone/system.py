@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from disentone.data import DataModule
-from disentone.data.batches import batches_done
 from disentone.draws import Draw
 from disentone.models import Model, WhitenedMLP
 from disentone.objectives import Objective, Terms
@@ -106,10 +105,11 @@ class System(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Scalar:
         """The loss of one batch; its scalar terms are logged as ``train/<term>``.
 
+        Draws are those of the step: no row comes twice in one, so that a step in several batches is the same step.
         Where several processes share a batch each process's loss is weighted by its rows, so that the mean over the
         processes is the mean over the batch.
         """
-        return self._step("train", batch, batches_done(self.trainer))
+        return self._step("train", batch, self.global_step)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Scalar:
         """Logs every term as ``validation/<term>``, the KL of each latent too."""

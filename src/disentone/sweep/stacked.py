@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from disentone.data import DataModule
-from disentone.data.batches import Carried, batches_done
+from disentone.data.batches import Carried
 from disentone.draws import Draw
 from disentone.shapes import Batch, Scalar
 from disentone.system import System
@@ -155,11 +155,11 @@ class Group(pl.LightningModule):
 
     def training_step(self, batches: Sequence[Batch], batch_idx: int) -> Scalar:
         """The sum of the members' losses, each on the batch of its own stream."""
-        step, number = self.global_step, batches_done(self.trainer)
+        step = self.global_step
         self.stacked.set_rate(step, self.trainer.optimizers[0])
 
         def terms(tensors: dict[str, Tensor], seed: Tensor, shown: dict[str, Tensor]) -> Any:
-            draw = Draw(seed, number, shown["rows"])
+            draw = Draw(seed, step, shown["rows"])
             batch = Batch(shown["image"], shown["rows"], draw, shown.get("partner"), shown.get("labels"))
             return functional_call(self.stacked, tensors, (batch, step))
 
