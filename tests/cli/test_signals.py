@@ -29,7 +29,7 @@ CASES = [
     pytest.param(JOBLIB, signal.SIGTERM, "the same command goes on", id="joblib-SIGTERM", marks=pytest.mark.slow),
     pytest.param(JOBLIB, signal.SIGINT, "the same command goes on", id="joblib-SIGINT", marks=pytest.mark.slow),
     pytest.param(VECTORISED, signal.SIGTERM, "the same command goes on", id="vectorised", marks=pytest.mark.slow),
-    pytest.param(RENDERING, signal.SIGTERM, "the same command", id="rendering", marks=pytest.mark.slow),
+    pytest.param(RENDERING, signal.SIGTERM, "disentone train resume=", id="rendering", marks=pytest.mark.slow),
     pytest.param(TWO, signal.SIGTERM, "disentone train resume=", id="two-SIGTERM", marks=pytest.mark.slow),
     pytest.param(TWO, signal.SIGINT, "disentone train resume=", id="two-SIGINT", marks=pytest.mark.slow),
 ]
