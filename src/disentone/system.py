@@ -93,10 +93,14 @@ class System(pl.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * rate
 
-    def forward(self, batch: Batch, step: int) -> dict[str, Scalar]:
-        """The terms of a batch as they are logged; of its labels the objective sees only what it declares."""
+    def forward(self, batch: Batch, step: int, logged: bool) -> dict[str, Scalar]:
+        """The terms of a batch as they are logged, or the loss alone: the others would only cost time.
+
+        Of the batch's labels the objective sees only what it declares.
+        """
         seen = batch if self.objective.labels else batch._replace(labels=None)
-        return dict(scalars(self.model, self.objective(self.model, seen, step)))
+        terms = self.objective(self.model, seen, step)
+        return dict(scalars(self.model, terms)) if logged else {"loss": terms["loss"]}
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """See that validations are counted in steps."""
@@ -141,11 +145,8 @@ class System(pl.LightningModule):
         return data
 
     def _step(self, stage: str, batch: Batch, number: int) -> Scalar:
-        terms = self(batch._replace(draw=Draw(self.seed, number, batch.rows)), self.global_step)
-        is_logged = stage != "train" or self._is_logged_step()
-        if not is_logged:
-            # Nobody reads the others, which would only cost time.
-            terms = {"loss": terms["loss"]}
+        is_logged = stage != "train" or is_logged_step(self.trainer)
+        terms = self(batch._replace(draw=Draw(self.seed, number, batch.rows)), self.global_step, is_logged)
         if batch.part is not None:
             weight = batch.part.rows * self.trainer.world_size / batch.part.total
             terms = {name: weight * term for name, term in terms.items()}
@@ -161,9 +162,11 @@ class System(pl.LightningModule):
             )
         return terms["loss"]
 
-    def _is_logged_step(self) -> bool:
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        return every > 0 and (self.global_step + 1) % every == 0
+
+def is_logged_step(trainer: pl.Trainer) -> bool:
+    """Whether the terms of the step that a trainer is about to make are logged."""
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return every > 0 and (trainer.global_step + 1) % every == 0
 
 
 def validate_after_steps(trainer: pl.Trainer) -> None:

@@ -12,8 +12,6 @@ VERBS = {
     "data": "describe a family of sounds, write some of it to hear, or draw it",
     "dashboard": "save a workspace for a project at Weights & Biases",
 }
-WITH_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c")
-"""Options before the verb that are followed by their value."""
 
 
 def main() -> None:
@@ -37,10 +35,18 @@ def main() -> None:
 def _place_of_verb(words: Sequence[str]) -> int | None:
     """The first word that is no option, no option's value and no override."""
     for place, word in enumerate(words):
-        is_value = place > 0 and words[place - 1] in WITH_VALUE
-        if not (word.startswith("-") or is_value or "=" in word):
+        if not (word.startswith("-") or "=" in word or _is_value(words[:place])):
             return place
     return None
+
+
+def _is_value(before: Sequence[str]) -> bool:
+    """Whether the word after these is the value of an option of Hydra's."""
+    if not before or not before[-1].startswith("-"):
+        return False
+    from disentone.sweep.naming import WITH_VALUE  # only now: it imports Hydra, which other words do not need
+
+    return before[-1] in WITH_VALUE
 
 
 def _reproduced(words: Sequence[str]) -> list[str]:

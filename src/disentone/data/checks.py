@@ -2,7 +2,7 @@
 
 from disentone.data.held_out import HeldOut
 from disentone.data.transforms import Transforms
-from disentone.data.views import Partners, Views
+from disentone.data.views import Partners, Views, grid_of
 from disentone.sources import Rendered, Source
 
 # Of a batch's sounds alone; rendering and network take several times as much.
@@ -40,10 +40,7 @@ def check_source(
             "nobody knows where a transformed image would lie among the factors, so it might show what data.held_out "
             "leaves out; take other views, or leave data.held_out out"
         )
-    if not source.is_grid:
-        raise ValueError(
-            f"data.held_out leaves out rows of a grid of factors, which those of {name} are not; take source=tones"
-        )
+    grid_of(source, "data.held_out leaves out")
 
 
 def check_audio_size(batch_size: int, num_samples: int) -> None:

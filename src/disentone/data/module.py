@@ -87,7 +87,7 @@ class DataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.source, self.batch_size, self.seed, self.num_workers = source, batch_size, seed, num_workers
-        self.continuous, self.renew_nuisances, self.compile = continuous, renew_nuisances, compile
+        self.continuous, self.renew_nuisances = continuous, renew_nuisances
         self.held_out, self.views = held_out, views
         check_source(source, views, held_out, continuous, renew_nuisances, compile)
         splits = split_of(source, fractions, max_rows, seed)

@@ -64,9 +64,10 @@ class Transforms(Views):
 
         """
         assert isinstance(frontend, CQT)
-        moves = draw.laplace("transforms", len(self.scales), LARGEST)
-        moves = moves * torch.tensor(list(self.scales.values()), device=image.device)
-        return moved(image, moves, frontend)
+        drawn = draw.laplace("transforms", len(self.scales), LARGEST).unbind(dim=1)
+        # Number by number: a list would be uploaded in every batch.
+        moves = [scale * move for scale, move in zip(self.scales.values(), drawn, strict=True)]
+        return moved(image, torch.stack(moves, dim=1), frontend)
 
 
 def moved(image: Image, moves: Float[Tensor, "batch 4"], frontend: CQT) -> Image:

@@ -30,17 +30,20 @@ class Views(ABC):
         """Raise ValueError for a source whose images have no such partners."""
 
 
+def grid_of(source: Source, what: str) -> FactorSpace:
+    """The space whose rows are a source's. Raises ValueError where these are no grid, saying what would need one."""
+    if source.space is None or not source.is_grid:
+        name = type(source).__name__
+        raise ValueError(f"{what} rows of a grid of factors, which those of {name} are not; take source=tones")
+    return source.space
+
+
 class Partners(Views):
     """A law of partner rows. Each is a function of (seed, row, draw number), so that a resumed run has the same."""
 
     def check(self, source: Source) -> None:
         """Raise ValueError unless the rows are a grid of factors that has such partners."""
-        if source.space is None or not source.is_grid:
-            name = type(source).__name__
-            raise ValueError(
-                f"views relate rows of a grid of factors, which those of {name} are not; take source=tones"
-            )
-        self.check_space(source.space)
+        self.check_space(grid_of(source, "views relate"))
 
     def check_space(self, space: FactorSpace) -> None:
         """Raise ValueError for a space whose rows cannot be so related; by default those of every space can."""

@@ -38,8 +38,12 @@ def check_arrays(
     z, v = check_continuous(codes, factors)
     if fractional := fractional_factors(v):
         raise ValueError(f"factors must be whole numbers (positions of values); factor {fractional[0]} has fractions")
-    labels = torch.stack([torch.unique(column, return_inverse=True)[1] for column in v.T], dim=1)
-    return z, labels
+    return z, relabelled(v)
+
+
+def relabelled(factors: Tensor) -> Int64[Tensor, "row factor"]:
+    """Whole numbers as labels 0..values-1."""
+    return torch.stack([torch.unique(column, return_inverse=True)[1] for column in factors.T], dim=1)
 
 
 def check_continuous(
@@ -52,27 +56,30 @@ def check_continuous(
 
     """
     z, v = _paired(codes, factors)
-    if v.is_floating_point() and not torch.isfinite(v).all():
-        raise ValueError(f"factors must be finite; {int((~torch.isfinite(v)).sum())} entries are not")
-    for k, column in enumerate(v.T):
-        if (column == column[0]).all():
-            raise ValueError(f"factor {k} has one value in these rows; leave it out, it cannot be found")
+    _check_values(v)
     return z, v
 
 
-def where_known(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor) -> tuple[Tensor, Tensor, int]:
-    """Codes and factors of the rows of which every factor is known, so that none is nan; and how many others there are.
+def where_known(
+    codes: ArrayLike | Tensor, factors: ArrayLike | Tensor | None
+) -> tuple[Float64[Tensor, "row code"], Float64[Tensor, "known code"], Tensor]:
+    """Codes of all rows, and codes and factors of the rows of which every factor is known, so that none is nan.
+
+    Factors have no columns where there is no such row, or nothing is known of any.
 
     Raises:
         ValueError: see :func:`check_arrays`.
 
     """
+    if factors is None:
+        z = check_codes(codes)
+        return z, z[:0], torch.empty(0, 0, dtype=torch.int64)
     z, v = _paired(codes, factors)
     known = ~v.isnan().any(dim=1)
-    z, v = z[known], v[known]
-    # Whole numbers, as if nothing had been unknown.
-    is_whole = v.is_floating_point() and not fractional_factors(v)
-    return z, v.long() if is_whole else v, int((~known).sum())
+    if not known.any():
+        return z, z[:0], v[:0, :0]
+    _check_values(v[known])
+    return z, z[known], v[known]
 
 
 def check_codes(codes: ArrayLike | Tensor) -> Float64[Tensor, "row code"]:
@@ -108,6 +115,15 @@ def _paired(codes: ArrayLike | Tensor, factors: ArrayLike | Tensor) -> tuple[Ten
     if len(z) != len(v):
         raise ValueError(f"codes have {len(z)} rows and factors {len(v)}; row i of both must be the same sound")
     return z, v
+
+
+def _check_values(factors: Tensor) -> None:
+    """Raise ValueError for factors that are not finite, or have one value."""
+    if factors.is_floating_point() and not torch.isfinite(factors).all():
+        raise ValueError(f"factors must be finite; {int((~torch.isfinite(factors)).sum())} entries are not")
+    for k, column in enumerate(factors.T):
+        if (column == column[0]).all():
+            raise ValueError(f"factor {k} has one value in these rows; leave it out, it cannot be found")
 
 
 def fractional_factors(factors: Tensor) -> list[int]:

@@ -11,11 +11,9 @@ from torch import Tensor
 
 from disentone.metrics.arrays import (
     Scores,
-    check_arrays,
-    check_codes,
-    check_continuous,
     check_options,
     fractional_factors,
+    relabelled,
     undefined,
     where_known,
 )
@@ -70,19 +68,16 @@ def evaluate(
     backend = backend_of(preset, dci_backend)
     known = known_metrics(extra)
     chosen = chosen_metrics(metrics, backend, known)
-    whole = check_codes(codes)
-    z, v, unlabelled = (whole, None, len(whole)) if factors is None else where_known(whole, factors)
-    if v is None or not len(v):
-        z, v, factor_names = whole, torch.empty(len(whole), 0, dtype=torch.int64), ()
-    else:
-        z, v = check_continuous(z, v)
+    whole, z, v = where_known(codes, factors)
     if isinstance(factor_names, str) or not isinstance(factor_names, Sequence | np.ndarray | None):
         raise ValueError(f"factor_names must be a list of names, got {factor_names!r}")
+    if factors is not None and not v.shape[1]:
+        factor_names = ()  # of no row all of them are known
     names = [str(k) for k in range(v.shape[1])] if factor_names is None else [str(name) for name in factor_names]
     if len(names) != v.shape[1] or len(set(names)) != len(names):
         raise ValueError(f"{len(names)} factor names for {v.shape[1]} factors; each needs one of its own, got {names}")
     if v.shape[1] and not fractional_factors(v):
-        v = check_arrays(z, v)[1]
+        v = relabelled(v)
 
     left_out = [name for name in chosen if not v.shape[1] and known[name].supervised]
     chosen = [name for name in chosen if name not in left_out]
@@ -103,8 +98,8 @@ def evaluate(
         "dci_backend": backend,
         "seed": seed,
         "rows": len(whole),
-        "unlabelled_rows": unlabelled,
-        "codes": z.shape[1],
+        "unlabelled_rows": len(whole) - len(z),
+        "codes": whole.shape[1],
         "factors": names,
         "rows_used": {
             name: {key: value for key, value in score["settings"].items() if key != "reason"}

@@ -98,15 +98,13 @@ def _begin(locks: ExitStack, cfg: DictConfig) -> Job:
 def check(run: Run) -> None:
     """Raise ValueError for what Lightning does in a training of one run alone."""
     settings = run.config["trainer"]
-    asked = {name: settings.get(name, usual) for name, usual in USUAL.items()}
+    needed: dict[str, Any] = {name: usual for name, usual in USUAL.items() if settings.get(name, usual) != usual}
     if not isinstance(settings["val_check_interval"], int):
-        asked["val_check_interval"] = settings["val_check_interval"]
-    for name, value in asked.items():
-        if name not in USUAL or value != USUAL[name]:
-            expected = USUAL.get(name, "a number of steps")
-            raise ValueError(
-                f"runs that are trained as one need trainer.{name}={expected}, got {value}; take another launcher"
-            )
+        needed["val_check_interval"] = "a number of steps"
+    for name, expected in needed.items():
+        raise ValueError(
+            f"runs that are trained as one need trainer.{name}={expected}, got {settings[name]}; take another launcher"
+        )
     for callback in run.trainer.callbacks:  # type: ignore[attr-defined]
         acts = [name for name in HOOKS if getattr(type(callback), name) is not getattr(pl.Callback, name)]
         if acts and not isinstance(callback, Checkpoint | Progress):
@@ -144,15 +142,19 @@ def _next(run: Run) -> int | None:
 def kind(run: Run) -> str:
     """What runs have in common that are trained as one: all but seeds and the buffers of their objectives."""
     numbers = {f"objective.{name}" for name, _ in run.system.objective.named_buffers()}
-    alike = [(name, str(value)) for name, value in config.flat(run.config) if name not in numbers]
+    values = config.flat(run.config)
+    alike = [(name, str(value)) for name, value in values if not (name in numbers or _is_seed(name))]
     state = [value for value in run.system.state_dict().values() if not isinstance(value, Tensor)]
-    alike = [(name, value) for name, value in alike if name.split(".")[-1] != "seed"]
     return json.dumps([alike, list(run.data.sizes.values()), run.trainer.global_step, state])
 
 
 def seeds(settings: dict[str, Any]) -> str:
     """All seeds of a config: runs that have the same are shown the same batches."""
-    return json.dumps([(name, value) for name, value in config.flat(settings) if name.split(".")[-1] == "seed"])
+    return json.dumps([(name, value) for name, value in config.flat(settings) if _is_seed(name)])
+
+
+def _is_seed(name: str) -> bool:
+    return name.split(".")[-1] == "seed"
 
 
 def _end(job: Job, _: DictConfig) -> None:

@@ -20,7 +20,7 @@ from disentone.data import DataModule
 from disentone.data.batches import Carried
 from disentone.draws import Draw
 from disentone.shapes import Batch, Scalar
-from disentone.system import System
+from disentone.system import System, is_logged_step
 
 # With these every number of a parameter moves by its own gradients alone, so that a stack moves as its members would.
 ELEMENTWISE = ("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD")
@@ -155,13 +155,13 @@ class Group(pl.LightningModule):
 
     def training_step(self, batches: Sequence[Batch], batch_idx: int) -> Scalar:
         """The sum of the members' losses, each on the batch of its own stream."""
-        step = self.global_step
+        step, self.is_logged = self.global_step, is_logged_step(self.members[0].trainer)
         self.stacked.set_rate(step, self.trainer.optimizers[0])
 
         def terms(tensors: dict[str, Tensor], seed: Tensor, shown: dict[str, Tensor]) -> Any:
             draw = Draw(seed, step, shown["rows"])
             batch = Batch(shown["image"], shown["rows"], draw, shown.get("partner"), shown.get("labels"))
-            return functional_call(self.stacked, tensors, (batch, step))
+            return functional_call(self.stacked, tensors, (batch, step, self.is_logged))
 
         names = [name for name in SHOWN if getattr(batches[0], name) is not None]
         shown = {name: torch.stack([getattr(batch, name) for batch in batches])[self.stream_of] for name in names}
@@ -180,7 +180,7 @@ class Group(pl.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Let each member log its terms, keep its checkpoints and validate, where a run alone would."""
         step, first = self.global_step, self.members[0].trainer
-        if first.log_every_n_steps > 0 and step % first.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if self.is_logged:
             # One transfer for all terms of all members.
             values = torch.stack([term.detach().to(self.device) for term in self.terms.values()], dim=1).tolist()
             for member, row in zip(self.members, values, strict=True):
